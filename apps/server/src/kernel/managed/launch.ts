@@ -1,0 +1,63 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+/** A system user by its numbers. It needs no entry in /etc/passwd. */
+export interface Identity {
+  uid: number
+  gid: number
+}
+
+export interface Launch {
+  program: string
+  args: readonly string[]
+  cwd: string
+  env?: NodeJS.ProcessEnv
+  /** Absent = the user of this process. Only root may give one. */
+  identity?: Identity
+  /** The signal that the kernel sends to the child when this process is gone, however it went. */
+  deathSignal: 'INT' | 'TERM' | 'KILL'
+  /** File descriptor (or 'ignore' / 'pipe') of stdout and stderr. */
+  output: number | 'ignore' | 'pipe'
+  /** An IPC channel beside the streams, for Node children. */
+  ipc?: boolean
+}
+
+/**
+ * Starts one child whose pid is the program's own. On Linux with util-linux it gets the parent-death signal, so that a
+ * `kill -9` of this process ends it too (decisions D9); elsewhere the next start finds and ends what was left.
+ */
+export function launch(options: Launch): ChildProcess {
+  const { program, args, cwd, env, identity, deathSignal, output } = options
+  const stdio = options.ipc ? (['ignore', output, output, 'ipc'] as const) : (['ignore', output, output] as const)
+  if (!bindsToParent()) return spawn(program, args, { cwd, env, stdio: [...stdio], ...identity })
+  const user = identity ? [`--reuid=${identity.uid}`, `--regid=${identity.gid}`, '--clear-groups'] : []
+  // The signal is set after the change of user, which would clear it.
+  return spawn('setpriv', [...user, `--pdeathsig=${deathSignal}`, '--', program, ...args], {
+    cwd,
+    env,
+    stdio: [...stdio],
+  })
+}
+
+let binds: boolean | undefined
+
+/** Whether children die with us: util-linux's `setpriv` is there (busybox's lacks the option). */
+export function bindsToParent(): boolean {
+  binds ??= process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig=KILL', 'true']).status === 0
+  return binds
+}
+
+export function isRoot(): boolean {
+  return process.getuid?.() === 0
+}
+
+/** An unprivileged user that /etc/passwd knows, which `initdb` insists on; undefined when there is none. */
+export function namedIdentity(): Identity | undefined {
+  const users = new Map(
+    readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .map((line) => line.split(':'))
+      .map(([name, , uid, gid]) => [name, { uid: Number(uid), gid: Number(gid) }]),
+  )
+  return ['nobody', 'postgres', 'daemon'].map((name) => users.get(name)).find((user) => user && user.uid > 0)
+}
