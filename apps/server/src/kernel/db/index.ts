@@ -1,0 +1,8 @@
+export { sql } from 'kysely'
+export { openDb, type Db, type DbOptions } from './pools.ts'
+export { type Statement, type Tx } from './tx.ts'
+export { migrate } from './migrate.ts'
+export { at, jsonb } from './values.ts'
+export { listPage, parseSort, type ListQuery, type ListSource } from './list.ts'
+export { type FilterNode, parseFilter } from './filter.ts'
+export { isDeadlock, isUniqueViolation, isUnavailable, violatedConstraint } from './errors.ts'

@@ -1,0 +1,124 @@
+import { Fault } from '@wheelhouse/contract'
+import pg from 'pg'
+import type { Logger } from 'pino'
+import { isDeadlock, isUnavailable } from './errors.ts'
+import { asTx, type Statement, type Tx } from './tx.ts'
+import './values.ts'
+
+export interface DbOptions {
+  /** URL of the login user that owns the schema; each pool gives its rights up by SET ROLE at connect. */
+  url: string
+  /** Connections of the request pool; the engine's, the login path's and the reader's are fixed shares of it. */
+  maxConnections?: number
+  log: Logger
+}
+
+/** The doors to the database, one per right (decisions D6). None is assignable to Tx. */
+export interface Db {
+  /** Runs `work` in one transaction confined to one tenant. Commits when it resolves, rolls back when it throws. */
+  tenant<T>(tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T>
+  /** Batches of many tenants: kernel/jobs, kernel/events, kernel/schedule and ingest only. */
+  engine<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /** Before a tenant is known: kernel/identity only. */
+  auth<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /**
+   * Searches a big table of one tenant with operators that row-level security would keep from their index (decisions D6).
+   * The statement must confine itself: `where tenant_id = $tenant`; `build` gets the id to write there.
+   */
+  big<T>(tenantId: string, build: (tenantId: string) => Statement<T>): Promise<T[]>
+  /** A connection of its own, for advisory locks that outlive a transaction. Ends with `release`. */
+  dedicated(): Promise<{ client: pg.Client; release(): Promise<void> }>
+  /** Round trip time of a trivial statement in milliseconds. */
+  ping(): Promise<number>
+  close(): Promise<void>
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+function pool(options: DbOptions, role: string, max: number): pg.Pool {
+  const made = new pg.Pool({
+    connectionString: options.url,
+    max,
+    idleTimeoutMillis: 60_000,
+    connectionTimeoutMillis: 5_000,
+    application_name: `wheelhouse ${role}`,
+    options: `-c role=${role} -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000`,
+  })
+  made.on('error', (error) => options.log.warn({ err: error, role }, 'An idle database connection was lost'))
+  return made
+}
+
+/** Opens the pools; does not connect before the first use. */
+export function openDb(options: DbOptions): Db {
+  const max = options.maxConnections ?? 24
+  const tenants = pool(options, 'wh_tenant', max)
+  const engines = pool(options, 'wh_engine', Math.max(6, Math.ceil(max / 3)))
+  const auths = pool(options, 'wh_auth', Math.max(4, Math.ceil(max / 4)))
+  const readers = pool(options, 'wh_reader', Math.max(4, Math.ceil(max / 4)))
+
+  async function transact<T>(from: pg.Pool, begin: string, tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const client = await from.connect().catch(unavailable)
+    let broken: Error | undefined
+    try {
+      await client.query(begin)
+      const result = await work(asTx(client, tenantId))
+      await client.query('COMMIT')
+      return result
+    } catch (error) {
+      await client.query('ROLLBACK').catch((lost: Error) => {
+        broken = lost
+      })
+      return unavailable(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  /** One more try where PostgreSQL chose this transaction as the victim of a deadlock: nothing of it happened. */
+  async function once<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isDeadlock(error)) throw error
+      return attempt()
+    }
+  }
+
+  return {
+    tenant(tenantId, work) {
+      if (!UUID.test(tenantId)) throw new Error('A tenant id must be a uuid')
+      return once(() => transact(tenants, `BEGIN; SET LOCAL app.tenant = '${tenantId}'`, tenantId, work))
+    },
+    engine: (work) => once(() => transact(engines, 'BEGIN', '', work)),
+    auth: (work) => once(() => transact(auths, 'BEGIN', '', work)),
+    async big(tenantId, build) {
+      if (!UUID.test(tenantId)) throw new Error('A tenant id must be a uuid')
+      return transact(readers, 'BEGIN READ ONLY', tenantId, (tx) => tx.many(build(tenantId)))
+    },
+    async dedicated() {
+      const client = new pg.Client({
+        connectionString: options.url,
+        options: '-c role=wh_engine',
+        application_name: 'wheelhouse lock',
+      })
+      client.on('error', (error) => options.log.warn({ err: error }, 'A lock connection was lost'))
+      await client.connect().catch(unavailable)
+      return { client, release: () => client.end() }
+    },
+    async ping() {
+      const started = performance.now()
+      await tenants.query('select 1').catch(unavailable)
+      return performance.now() - started
+    },
+    async close() {
+      await Promise.all([tenants.end(), engines.end(), auths.end(), readers.end()])
+    },
+  }
+}
+
+/** Turns "the database is away" into the refusal that callers know; everything else passes. */
+function unavailable(error: unknown): never {
+  if (isUnavailable(error))
+    throw new Fault('SYS_UNAVAILABLE', { part: 'database' }, { cause: error, retryAfterMs: 1000 })
+  throw error
+}

@@ -1,0 +1,2 @@
+/** Conditions of the fleet surface alone. */
+export const fleetFaults = {} as const

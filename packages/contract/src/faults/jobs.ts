@@ -1,0 +1,2 @@
+/** Conditions of the jobs surface alone. */
+export const jobsFaults = {} as const

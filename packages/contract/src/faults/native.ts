@@ -1,0 +1,2 @@
+/** Conditions of the native surface alone. */
+export const nativeFaults = {} as const

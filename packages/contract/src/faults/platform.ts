@@ -1,0 +1,2 @@
+/** Conditions of the platform surface alone. */
+export const platformFaults = {} as const

@@ -1,0 +1,2 @@
+/** Conditions of the release surface alone. */
+export const releaseFaults = {} as const

@@ -1,0 +1,2 @@
+/** The areas of the fleet surface, one file each. */
+export const fleet = {} as const

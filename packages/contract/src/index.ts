@@ -1,0 +1,7 @@
+export * from './contract.ts'
+export * from './endpoint.ts'
+export * from './faults.ts'
+export * from './rates.ts'
+export * from './roles.ts'
+export * from './schemas.ts'
+export * from './wire.ts'

@@ -1,0 +1,2 @@
+/** The areas of the platform surface, one file each. */
+export const platform = {} as const

@@ -1,0 +1,2 @@
+/** The areas of the release surface, one file each. */
+export const release = {} as const
