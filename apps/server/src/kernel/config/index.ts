@@ -1,0 +1,3 @@
+export { ConfigError, explainConfig, loadConfig, type Explained, type Source, type Surroundings } from './load.ts'
+export { configReference, printConfig } from './print.ts'
+export type { Config } from './schema.ts'
