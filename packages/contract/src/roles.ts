@@ -137,6 +137,8 @@ export function rankOf(roles: readonly string[]): Floor {
 export function grants(pattern: string, permission: string): boolean {
   const [bare = ''] = pattern.split('@')
   if (bare === permission) return true
+  // What a key made without the admin flag keeps: everything but administration (decisions D3).
+  if (bare === '!admin') return !permission.endsWith(':admin')
   if ((RESERVED as readonly string[]).includes(permission)) return false
   if (bare === '*') return true
   const [resource, action] = bare.split(':')

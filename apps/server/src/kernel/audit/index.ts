@@ -1,0 +1,1 @@
+export { mask, record, type AuditEntry } from './record.ts'

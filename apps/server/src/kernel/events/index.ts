@@ -1,0 +1,1 @@
+export { publish, type NewEvent } from './publish.ts'
