@@ -51,6 +51,16 @@ export function isRoot(): boolean {
   return process.getuid?.() === 0
 }
 
+const OWN_USERS = { database: 64_801, bus: 64_802, agent: 64_803 } as const
+
+/**
+ * Who runs a child when we are root: a user of its own that owns nothing else on the host and needs no account (decisions D9).
+ * Undefined when we are not root: the child then shares our user.
+ */
+export function childIdentity(child: keyof typeof OWN_USERS): Identity | undefined {
+  return isRoot() ? { uid: OWN_USERS[child], gid: OWN_USERS[child] } : undefined
+}
+
 /** An unprivileged user that /etc/passwd knows, which `initdb` insists on; undefined when there is none. */
 export function namedIdentity(): Identity | undefined {
   const users = new Map(

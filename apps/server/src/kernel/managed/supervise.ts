@@ -1,0 +1,101 @@
+import type { ChildProcess } from 'node:child_process'
+import type { Logger } from 'pino'
+import { pause } from '../clock/index.ts'
+
+export interface ChildStatus {
+  name: string
+  state: 'running' | 'restarting' | 'stopped'
+  pid: number | undefined
+  /** How often it had to be started again. */
+  restarts: number
+}
+
+export interface Supervised {
+  status(): ChildStatus
+  /** Ends the child: `stopSignal`, then SIGKILL after `stopWithinMs`. Resolves when it is gone. */
+  stop(): Promise<void>
+}
+
+export interface Supervision {
+  name: string
+  /** Starts the child and resolves when it is ready for work; called again whenever it died. */
+  start(): Promise<ChildProcess>
+  stopSignal: NodeJS.Signals
+  stopWithinMs: number
+  log: Logger
+}
+
+const HEALTHY_MS = 60_000
+
+/**
+ * Keeps one child running: whenever it ends by itself it is started again, after 50 ms, then twice as long each time up to
+ * 10 s; a minute of life starts the count anew. The first start must succeed, else this throws.
+ */
+export async function supervise({ name, start, stopSignal, stopWithinMs, log }: Supervision): Promise<Supervised> {
+  const stopping = new AbortController()
+  const status: ChildStatus = { name, state: 'running', pid: undefined, restarts: 0 }
+  let child = await start()
+  status.pid = child.pid
+
+  const watch = (async () => {
+    let failures = 0
+    for (;;) {
+      const since = Date.now()
+      await gone(child)
+      if (stopping.signal.aborted) break
+      if (Date.now() - since > HEALTHY_MS) failures = 0
+      log.warn(
+        { child: name, pid: child.pid, code: child.exitCode, signal: child.signalCode },
+        'A child process ended; starting it again',
+      )
+      status.state = 'restarting'
+      status.pid = undefined
+      const next = await startAgain(() => failures++)
+      if (!next) break
+      child = next
+      status.pid = child.pid
+      status.state = 'running'
+      status.restarts++
+      if (stopping.signal.aborted) child.kill(stopSignal)
+    }
+    status.state = 'stopped'
+    status.pid = undefined
+  })()
+
+  async function startAgain(attempt: () => number): Promise<ChildProcess | undefined> {
+    while (!stopping.signal.aborted) {
+      const waited = await pause(Math.min(10_000, 50 * 2 ** attempt()), stopping.signal).then(
+        () => true,
+        () => false,
+      )
+      if (!waited) return undefined
+      try {
+        return await start()
+      } catch (err) {
+        log.error({ err, child: name }, 'A child process cannot be started again; trying further')
+      }
+    }
+    return undefined
+  }
+
+  return {
+    status: () => ({ ...status }),
+    async stop() {
+      stopping.abort()
+      child.kill(stopSignal)
+      const late = setTimeout(() => {
+        log.warn({ child: name, pid: child.pid }, 'A child process did not stop in time and is killed')
+        child.kill('SIGKILL')
+      }, stopWithinMs)
+      await watch
+      clearTimeout(late)
+    },
+  }
+}
+
+function gone(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve()
+    else child.once('exit', () => resolve())
+  })
+}
