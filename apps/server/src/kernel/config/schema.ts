@@ -54,7 +54,7 @@ export const ConfigSchema = Type.Object({
     default: './data',
     kind: 'path',
   }),
-  host: text('Interface of the HTTP and gRPC listeners. Behind anything but the loopback, use TLS or a proxy.', {
+  host: text('Interface of all listeners. Open to other machines, use TLS or a proxy.', {
     default: '127.0.0.1',
   }),
   port: port('Main listener: console and all surfaces. 0 takes a free one.', 8080),
@@ -80,7 +80,7 @@ export const ConfigSchema = Type.Object({
     pattern: '^(nats|tls|wss?)://',
   }),
   natsOperatorFile: optionalText(
-    'Operator, system and platform keys (JSON) for `natsUrl`. Default `nats/operator.json` in the data folder.',
+    'Operator, system and platform keys (JSON) for `natsUrl`. Default `secrets/operator.json` in the data folder.',
     { kind: 'path' },
   ),
   redisUrl: optionalText('Redis for rate limits and tickets shared by replicas, and for `redis://` pointers.', {

@@ -20,6 +20,21 @@ export const GROUPS: ReadonlySet<string> = new Set(
   SETTINGS.flatMap(({ path }) => path.slice(0, -1).map((_, depth) => path.slice(0, depth + 1).join('.'))),
 )
 
+/** What the agent of this host may be told through our environment; address, token and data folder come from us. */
+export const LOCAL_AGENT_VARIABLES: readonly string[] = [
+  'ID',
+  'NAME',
+  'PROVIDER',
+  'REGION',
+  'LABELS',
+  'HEARTBEAT',
+  'METRICS',
+  'SHELL',
+  'LOG_PATHS',
+  'LOG_LEVEL',
+  'MAX_TASKS',
+].map((name) => `WHEELHOUSE_AGENT_${name}`)
+
 /** Variables with our prefix that our other programs read; the server lets them be. */
 export const CLIENT_VARIABLES: readonly string[] = [
   'WHEELHOUSE_URL',
@@ -27,9 +42,11 @@ export const CLIENT_VARIABLES: readonly string[] = [
   'WHEELHOUSE_API_KEY',
   'WHEELHOUSE_CONTEXT',
   'WHEELHOUSE_CLI_CONFIG',
-  'WHEELHOUSE_AGENT_TOKEN',
   'WHEELHOUSE_AGENT_URL',
-  'WHEELHOUSE_AGENT_STATE_DIR',
+  'WHEELHOUSE_AGENT_TOKEN',
+  'WHEELHOUSE_AGENT_TOKEN_FILE',
+  'WHEELHOUSE_AGENT_DATA_DIR',
+  ...LOCAL_AGENT_VARIABLES,
 ]
 
 /** Where the file itself is named. */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
+import { LOCAL_AGENT_VARIABLES } from '../config/index.ts'
 import { prepareChildFolder } from './data-folder.ts'
 import { childIdentity, isRoot, launch } from './launch.ts'
 import { endLeftovers } from './leftovers.ts'
@@ -53,6 +54,7 @@ export async function startManagedAgent({ dataDir, url, token, log }: AgentOptio
         args: [join(root, BUNDLE)],
         cwd: dir,
         env: {
+          ...Object.fromEntries(LOCAL_AGENT_VARIABLES.map((name) => [name, process.env[name]])),
           PATH: process.env['PATH'],
           LANG: process.env['LANG'] ?? 'C.UTF-8',
           // A user without an account has no home either.
