@@ -1,2 +1,4 @@
+import { health } from './health.ts'
+
 /** The areas of the native surface, one file each. */
-export const native = {} as const
+export const native = { health } as const

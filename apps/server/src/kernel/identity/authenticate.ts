@@ -142,7 +142,17 @@ const NOT_ADMIN = ['!admin'] as const
 /** The principal of a live session, ticket or token of a user, with today's roles. */
 export async function userPrincipal(
   tx: Tx,
-  row: { tenant_id: string; slug: string; id: string; principal_id: string; subject: string; name: string; email: string | null; groups: string[]; expires_at: number },
+  row: {
+    tenant_id: string
+    slug: string
+    id: string
+    principal_id: string
+    subject: string
+    name: string
+    email: string | null
+    groups: string[]
+    expires_at: number
+  },
   credential: CredentialKind,
 ): Promise<Principal> {
   const groups = [...new Set([...row.groups, ...(await groupsOf(tx, row.tenant_id, row.principal_id))])]

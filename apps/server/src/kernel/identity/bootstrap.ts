@@ -46,16 +46,31 @@ export async function firstStart(db: Db, clock: Clock): Promise<{ tenant: Tenant
     }
     const tenant = await createTenant(tx, 'default', 'Default')
     const secrets = await createAdmin(tx, clock, tenant.id)
-    await tx.run(sql`insert into installation (key, value) values ('first_tenant', ${jsonb(tenant.id)}), ('admin_subject', ${jsonb(ADMIN_EMAIL)})`)
+    await tx.run(
+      sql`insert into installation (key, value) values ('first_tenant', ${jsonb(tenant.id)}), ('admin_subject', ${jsonb(ADMIN_EMAIL)})`,
+    )
     return { tenant, secrets }
   })
 }
 
 async function createAdmin(tx: Tx, clock: Clock, tenantId: string): Promise<FirstSecrets> {
   const password = newPassword()
-  const user = await createUser(tx, clock.now(), { tenantId, username: 'admin', email: ADMIN_EMAIL, displayName: 'Administrator', password, role: 'admin' })
+  const user = await createUser(tx, clock.now(), {
+    tenantId,
+    username: 'admin',
+    email: ADMIN_EMAIL,
+    displayName: 'Administrator',
+    password,
+    role: 'admin',
+  })
   await bindRole(tx, tenantId, user.id, 'platform-admin')
-  const { token } = await createKey(tx, clock.now(), { tenantId, ownerId: user.id, name: 'First administrator key', kind: 'cli', admin: true })
+  const { token } = await createKey(tx, clock.now(), {
+    tenantId,
+    ownerId: user.id,
+    name: 'First administrator key',
+    kind: 'cli',
+    admin: true,
+  })
   return { email: ADMIN_EMAIL, password, apiKey: token }
 }
 
@@ -67,9 +82,17 @@ export async function resetAdmin(db: Db, clock: Clock): Promise<{ tenant: Tenant
     const admin = await tx.one<{ id: string }>(sql`
       select id from users where tenant_id = ${tenant.id} and username_norm = 'admin' and deleted_at is null`)
     const password = newPassword()
-    await tx.run(sql`update users set password_hash = ${await hashPassword(password)}, disabled = false where tenant_id = ${tenant.id} and id = ${admin.id}`)
+    await tx.run(
+      sql`update users set password_hash = ${await hashPassword(password)}, disabled = false where tenant_id = ${tenant.id} and id = ${admin.id}`,
+    )
     await tx.run(sql`delete from sessions where tenant_id = ${tenant.id} and principal_id = ${admin.id}`)
-    const { token } = await createKey(tx, clock.now(), { tenantId: tenant.id, ownerId: admin.id, name: 'Administrator key after a reset', kind: 'cli', admin: true })
+    const { token } = await createKey(tx, clock.now(), {
+      tenantId: tenant.id,
+      ownerId: admin.id,
+      name: 'Administrator key after a reset',
+      kind: 'cli',
+      admin: true,
+    })
     return { tenant, secrets: { email: ADMIN_EMAIL, password, apiKey: token } }
   })
 }

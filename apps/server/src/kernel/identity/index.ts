@@ -1,10 +1,38 @@
 export { authenticator, type Authenticator, userPrincipal } from './authenticate.ts'
-export { ADMIN_EMAIL, createTenant, findTenant, type FirstSecrets, firstStart, resetAdmin, type Tenant } from './bootstrap.ts'
+export {
+  ADMIN_EMAIL,
+  createTenant,
+  findTenant,
+  type FirstSecrets,
+  firstStart,
+  resetAdmin,
+  type Tenant,
+} from './bootstrap.ts'
 export { type ApiKey, createKey, findKey, keysOf, type NewKey, revokeKey, type SubjectPermissions } from './keys.ts'
 export { login, type LoggedIn, type LoginAttempt } from './login.ts'
 export { checkPassword, hashPassword, requireStrongPassword } from './passwords.ts'
-export { type AccessObject, type Actor, actorOf, can, type CredentialKind, floorOf, type Principal, type PrincipalKind, systemPrincipal } from './principal.ts'
+export {
+  type AccessObject,
+  type Actor,
+  actorOf,
+  can,
+  type CredentialKind,
+  floorOf,
+  type Principal,
+  type PrincipalKind,
+  systemPrincipal,
+} from './principal.ts'
 export { groupsOf, installRoles, patternsOf, rolesOf } from './roles.ts'
-export { closeSession, closeSessionsOf, IDLE_MS, issueTicket, type NewSession, openSession, redeemTicket, SESSION_MS } from './sessions.ts'
+export {
+  closeSession,
+  closeSessionsOf,
+  IDLE_MS,
+  issueTicket,
+  type NewSession,
+  openSession,
+  redeemTicket,
+  SESSION_MS,
+} from './sessions.ts'
+export { openTokens, TOKEN_AUDIENCE, TOKEN_ISSUER, type Tokens } from './token-authority.ts'
 export { isJwt, isKeyToken, type KeyKind, newKeyToken, newOpaqueToken, secretHash } from './tokens.ts'
 export { bindRole, createUser, findUser, listUsers, type NewUser, normalised, type User } from './users.ts'

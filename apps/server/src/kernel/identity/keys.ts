@@ -64,7 +64,9 @@ export async function createKey(tx: Tx, now: Instant, input: NewKey): Promise<{ 
 
 /** The live keys of one owner, newest first; at most 1,000. */
 export const keysOf = (tx: Tx, ownerId: string): Promise<ApiKey[]> =>
-  tx.many<ApiKey>(sql`select ${columns} from api_keys where owner_id = ${ownerId} and revoked_at is null order by created_at desc, id desc limit 1000`)
+  tx.many<ApiKey>(
+    sql`select ${columns} from api_keys where owner_id = ${ownerId} and revoked_at is null order by created_at desc, id desc limit 1000`,
+  )
 
 /** One live key of an owner (of anyone with `ownerId` absent); otherwise 404. */
 export async function findKey(tx: Tx, id: string, ownerId?: string): Promise<ApiKey> {
@@ -76,6 +78,8 @@ export async function findKey(tx: Tx, id: string, ownerId?: string): Promise<Api
 
 /** Ends a key for good. Its row stays, so that history keeps its name. */
 export async function revokeKey(tx: Tx, now: Instant, id: string): Promise<void> {
-  await tx.run(sql`update api_keys set revoked_at = ${at(now)}, updated_at = ${at(now)} where id = ${id} and revoked_at is null`)
+  await tx.run(
+    sql`update api_keys set revoked_at = ${at(now)}, updated_at = ${at(now)} where id = ${id} and revoked_at is null`,
+  )
   await tx.run(sql`update principals set deleted_at = ${at(now)} where id = ${id}`)
 }

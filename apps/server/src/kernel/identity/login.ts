@@ -58,34 +58,58 @@ export async function login(db: Db, clock: Clock, attempt: LoginAttempt): Promis
   })
   // Outside a transaction: the hash takes tens of milliseconds.
   const right = await checkPassword(attempt.password, row?.password_hash)
-  return db.auth(async (tx) => {
-    if (!row || !right) {
-      await countFailure(tx, now, counters.map((each) => each.key))
-      return undefined
-    }
-    if (row.disabled) throw new Fault('PERM_DISABLED', {}, { message: 'user is disabled' })
-    await tx.run(sql`delete from login_failures where key = any(${counters.map((each) => each.key)})`)
-    await tx.run(sql`update users set last_login_at = ${at(now)} where tenant_id = ${row.tenant_id} and id = ${row.id}`)
-    const session = await openSession(tx, now, {
-      tenantId: row.tenant_id,
-      principalId: row.id,
-      kind: 'session',
-      ip: attempt.ip,
-      ...(attempt.userAgent === undefined ? {} : { userAgent: attempt.userAgent }),
-      ...(attempt.lifeMs === undefined ? {} : { lifeMs: attempt.lifeMs }),
+  return db
+    .auth(async (tx) => {
+      if (!row || !right) {
+        await countFailure(
+          tx,
+          now,
+          counters.map((each) => each.key),
+        )
+        return undefined
+      }
+      if (row.disabled) throw new Fault('PERM_DISABLED', {}, { message: 'user is disabled' })
+      await tx.run(sql`delete from login_failures where key = any(${counters.map((each) => each.key)})`)
+      await tx.run(
+        sql`update users set last_login_at = ${at(now)} where tenant_id = ${row.tenant_id} and id = ${row.id}`,
+      )
+      const session = await openSession(tx, now, {
+        tenantId: row.tenant_id,
+        principalId: row.id,
+        kind: 'session',
+        ip: attempt.ip,
+        ...(attempt.userAgent === undefined ? {} : { userAgent: attempt.userAgent }),
+        ...(attempt.lifeMs === undefined ? {} : { lifeMs: attempt.lifeMs }),
+      })
+      return {
+        token: session.token,
+        sessionId: session.id,
+        expiresAt: session.expiresAt,
+        tenantId: row.tenant_id,
+        tenantSlug: row.slug,
+        userId: row.id,
+      }
     })
-    return { token: session.token, sessionId: session.id, expiresAt: session.expiresAt, tenantId: row.tenant_id, tenantSlug: row.slug, userId: row.id }
-  }).then((done) => {
-    if (!done) throw new Fault('AUTH_LOGIN_FAILED')
-    return done
-  })
+    .then((done) => {
+      if (!done) throw new Fault('AUTH_LOGIN_FAILED')
+      return done
+    })
 }
 
-async function refuseWhenLocked(tx: Tx, now: Instant, counters: readonly { key: string; limit: number }[]): Promise<void> {
+async function refuseWhenLocked(
+  tx: Tx,
+  now: Instant,
+  counters: readonly { key: string; limit: number }[],
+): Promise<void> {
   const rows = await tx.many<{ key: string; failures: number; window_ends_at: Instant }>(sql`
     select key, failures, window_ends_at from login_failures where key = any(${counters.map((each) => each.key)}) and window_ends_at > ${at(now)}`)
   const locked = rows.find((row) => row.failures >= (counters.find((each) => each.key === row.key)?.limit ?? Infinity))
-  if (locked) throw new Fault('RATE_LIMIT_EXCEEDED', {}, { message: 'rate limit exceeded', retryAfterMs: locked.window_ends_at - now })
+  if (locked)
+    throw new Fault(
+      'RATE_LIMIT_EXCEEDED',
+      {},
+      { message: 'rate limit exceeded', retryAfterMs: locked.window_ends_at - now },
+    )
 }
 
 async function countFailure(tx: Tx, now: Instant, keys: readonly string[]): Promise<void> {

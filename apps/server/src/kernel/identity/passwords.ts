@@ -23,5 +23,6 @@ export function requireStrongPassword(password: string): void {
     !/\d/.test(password) && 'a digit',
     !/[^A-Za-z0-9]/.test(password) && 'a special character',
   ].filter((each) => each !== false)
-  if (missing.length > 0) throw new Fault('VAL_SCHEMA', { field: 'password' }, { message: `password needs ${missing.join(', ')}` })
+  if (missing.length > 0)
+    throw new Fault('VAL_SCHEMA', { field: 'password' }, { message: `password needs ${missing.join(', ')}` })
 }

@@ -49,11 +49,19 @@ export interface AccessObject {
 export function can(principal: Principal, permission: string, object: AccessObject = {}): boolean {
   if (permission === 'public' || permission === 'authenticated') return true
   const { environment } = object
-  if (environment && principal.envScopes && !principal.envScopes.includes('*') && !principal.envScopes.includes(environment.id)) {
+  if (
+    environment &&
+    principal.envScopes &&
+    !principal.envScopes.includes('*') &&
+    !principal.envScopes.includes(environment.id)
+  ) {
     return false
   }
   return principal.grants.every((patterns) =>
-    patterns.some((pattern) => grants(pattern, permission) && (environment?.isProduction !== true || !pattern.endsWith('@non-production'))),
+    patterns.some(
+      (pattern) =>
+        grants(pattern, permission) && (environment?.isProduction !== true || !pattern.endsWith('@non-production')),
+    ),
   )
 }
 

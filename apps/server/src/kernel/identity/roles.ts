@@ -2,7 +2,9 @@ import { BUILT_IN_ROLES, type BuiltInRole, floorPermissions, rolePatterns } from
 import { sql, type Tx } from '../db/index.ts'
 
 /** Patterns of the built-in roles; computed once, since the contract does not change while we run. */
-const builtIn = new Map<string, readonly string[]>(BUILT_IN_ROLES.map((role) => [role, rolePatterns(role, floorPermissions)]))
+const builtIn = new Map<string, readonly string[]>(
+  BUILT_IN_ROLES.map((role) => [role, rolePatterns(role, floorPermissions)]),
+)
 
 const isBuiltIn = (name: string): name is BuiltInRole => builtIn.has(name)
 
@@ -12,12 +14,19 @@ export async function patternsOf(tx: Tx, tenantId: string, roles: readonly strin
   const rows =
     own.length === 0
       ? []
-      : await tx.many<{ patterns: string[] }>(sql`select patterns from roles where tenant_id = ${tenantId} and name = any(${own})`)
+      : await tx.many<{ patterns: string[] }>(
+          sql`select patterns from roles where tenant_id = ${tenantId} and name = any(${own})`,
+        )
   return [...new Set([...roles.flatMap((role) => builtIn.get(role) ?? []), ...rows.flatMap((row) => row.patterns)])]
 }
 
 /** The roles that a principal holds by itself or through its groups. */
-export async function rolesOf(tx: Tx, tenantId: string, principalId: string, groups: readonly string[]): Promise<string[]> {
+export async function rolesOf(
+  tx: Tx,
+  tenantId: string,
+  principalId: string,
+  groups: readonly string[],
+): Promise<string[]> {
   const rows = await tx.many<{ role: string }>(sql`
     select distinct role from role_bindings
      where tenant_id = ${tenantId} and (principal_id = ${principalId} or group_name = any(${[...groups]}))

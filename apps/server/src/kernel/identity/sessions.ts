@@ -21,7 +21,11 @@ export interface NewSession {
 }
 
 /** Opens a session; the token is shown once and stored as its hash. Tokens of sessions begin with `session-` (jobs.md §2). */
-export async function openSession(tx: Tx, now: Instant, input: NewSession): Promise<{ token: string; id: string; expiresAt: Instant }> {
+export async function openSession(
+  tx: Tx,
+  now: Instant,
+  input: NewSession,
+): Promise<{ token: string; id: string; expiresAt: Instant }> {
   const token = newOpaqueToken(input.kind === 'user-token' ? 'wh_token_' : 'session-')
   const id = ids.next()
   const expiresAt = now + (input.lifeMs ?? SESSION_MS)
@@ -41,7 +45,12 @@ export const closeSessionsOf = (tx: Tx, tenantId: string, principalId: string): 
   tx.run(sql`delete from sessions where tenant_id = ${tenantId} and principal_id = ${principalId}`)
 
 /** A single-use ticket for one upgrade, bound to the principal and to a class of paths. Stored hashed. */
-export async function issueTicket(db: Db, clock: Clock, principal: Principal, pathClass: string): Promise<{ ticket: string; expiresInS: number }> {
+export async function issueTicket(
+  db: Db,
+  clock: Clock,
+  principal: Principal,
+  pathClass: string,
+): Promise<{ ticket: string; expiresInS: number }> {
   const ticket = newOpaqueToken('wht_')
   const now = clock.now()
   await db.auth((tx) =>
@@ -53,7 +62,12 @@ export async function issueTicket(db: Db, clock: Clock, principal: Principal, pa
 }
 
 /** Takes a ticket, once. Undefined when it is unknown, used, late, or for another class of paths. */
-export async function redeemTicket(db: Db, clock: Clock, ticket: string, pathClass: string): Promise<Principal | undefined> {
+export async function redeemTicket(
+  db: Db,
+  clock: Clock,
+  ticket: string,
+  pathClass: string,
+): Promise<Principal | undefined> {
   const row = await db.auth((tx) =>
     tx.maybe<{ principal: Principal; path_class: string; expires_at: Instant }>(sql`
       delete from tickets where token_hash = ${secretHash(ticket)} returning principal, path_class, expires_at`),

@@ -47,7 +47,8 @@ export async function createUser(tx: Tx, now: Instant, input: NewUser): Promise<
       values (${input.tenantId}, ${id}, ${input.username}, ${normalised(input.username)}, ${input.email ?? null},
               ${input.email === undefined ? null : normalised(input.email)}, ${input.displayName ?? null}, ${hash}, ${input.source ?? 'local'}, ${at(now)}, ${at(now)})`)
   } catch (error) {
-    if (isUniqueViolation(error)) throw new Fault('RES_DUPLICATE_NAME', { kind: 'user' }, { message: 'user already exists', cause: error })
+    if (isUniqueViolation(error))
+      throw new Fault('RES_DUPLICATE_NAME', { kind: 'user' }, { message: 'user already exists', cause: error })
     throw error
   }
   if (input.role !== undefined) await bindRole(tx, input.tenantId, id, input.role)

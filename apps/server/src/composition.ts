@@ -1,0 +1,56 @@
+import { fleetDialect, fleetRoutes } from './fleet/index.ts'
+import { jobsDialect, jobsRoutes } from './jobs/index.ts'
+import {
+  type Bound,
+  buildHttp,
+  type HttpOptions,
+  type HttpServer,
+  nativeDialect,
+  openLimits,
+  openOrigins,
+} from './kernel/http/index.ts'
+import type { Kernel } from './kernel/kernel.ts'
+import { nativeRoutes } from './native/index.ts'
+import { platformDialect, platformRoutes } from './platform/index.ts'
+import { releaseDialect, releaseRoutes } from './release/index.ts'
+
+/** Every endpoint with its handler. */
+export const allRoutes = (kernel: Kernel): Bound[] => [
+  ...platformRoutes(kernel),
+  ...fleetRoutes(kernel),
+  ...releaseRoutes(kernel),
+  ...jobsRoutes(kernel),
+  ...nativeRoutes(kernel),
+]
+
+/** The HTTP server of all surfaces on an open kernel. `checkReplies` holds each reply against its declaration. */
+export function composeHttp(
+  kernel: Kernel,
+  options: { checkReplies: boolean; fallback?: HttpOptions['fallback'] },
+): HttpServer {
+  const { config, clock, log, db, authenticator, tokens } = kernel
+  return buildHttp({
+    edge: {
+      gate: { db, clock, authenticator, tokens },
+      clock,
+      log,
+      limits: openLimits(clock, config.rateLimits.scale),
+      origins: openOrigins(config.cors.origins),
+      dialects: {
+        platform: platformDialect,
+        fleet: fleetDialect,
+        release: releaseDialect,
+        jobs: jobsDialect,
+        native: nativeDialect,
+      },
+      cursorSecret: kernel.derivedKey('list cursors'),
+      checkReplies: options.checkReplies,
+      secureCookies: config.tls.cert !== undefined || config.publicUrl?.startsWith('https:') === true,
+      premium: () => config.rateLimits.releaseTier === 'premium',
+    },
+    bound: allRoutes(kernel),
+    trustedProxies: config.trustedProxies,
+    bodyLimitBytes: config.bodyLimits.defaultBytes,
+    ...(options.fallback ? { fallback: options.fallback } : {}),
+  })
+}

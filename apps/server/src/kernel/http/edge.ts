@@ -1,0 +1,360 @@
+import type { IncomingMessage } from 'node:http'
+import { type Endpoint, Fault, type Page, type RateClass, type Surface, wireReply } from '@wheelhouse/contract'
+import type { Logger } from 'pino'
+import { type AuditEntry, record } from '../audit/index.ts'
+import type { Clock } from '../clock/index.ts'
+import { actorOf, can, type Principal } from '../identity/index.ts'
+import type { AuditNote, Bound, RequestFacts } from './context.ts'
+import { type Gate, identify } from './credentials.ts'
+import type { Dialect } from './dialect.ts'
+import { checkKey, recall, remember, type StoredReply } from './idempotency.ts'
+import { LimitFault, type Limits } from './limits.ts'
+import { readListQuery } from './list-query.ts'
+import { type Origins, refuseForgery } from './origins.ts'
+import { replyMismatch, validate, withoutNulls } from './validate.ts'
+
+export interface Edge {
+  gate: Gate
+  clock: Clock
+  log: Logger
+  limits: Limits
+  origins: Origins
+  dialects: Readonly<Record<Surface, Dialect>>
+  cursorSecret: Buffer
+  /** Every reply is held against its declaration; on in tests and development. */
+  checkReplies: boolean
+  secureCookies: boolean
+  /** Release: the rate class of a tenant that has bought more (release.md §4). */
+  premium(tenantId: string): boolean
+}
+
+/** A request on its way through the checks. */
+export interface Passage {
+  bound: Bound
+  dialect: Dialect
+  facts: RequestFacts
+  principal?: Principal
+  headers: Record<string, string>
+  status?: number
+  note: AuditNote
+}
+
+export interface Sent {
+  status: number
+  headers: Record<string, string>
+  body: string | Buffer | NodeJS.ReadableStream | null
+  contentType?: string
+}
+
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/**
+ * What is asked before the body is read, in the order of decisions D8: IP bucket, credential, principal's bucket, permission.
+ * Neither an anonymous caller nor one without the permission learns anything from what follows.
+ */
+export async function admit(
+  edge: Edge,
+  passage: Passage,
+  incoming: IncomingMessage,
+  query: Readonly<Record<string, unknown>>,
+  upgrade: boolean,
+): Promise<void> {
+  const { bound, dialect, facts } = passage
+  const { endpoint } = bound
+  const isPublic = endpoint.permission === 'public'
+  const rateClass = rateClassOf(edge, endpoint, undefined)
+  if (byIp(rateClass)) Object.assign(passage.headers, await edge.limits.take(rateClass, { ip: facts.ip }))
+  const identified = await identify(
+    edge.gate,
+    { headers: incoming.headers, query, upgrade, path: facts.path },
+    dialect,
+  ).catch((error: unknown) => {
+    // Public endpoints do not mind a stale credential: they never asked for one.
+    if (isPublic && error instanceof Fault && error.status === 401) return undefined
+    throw error
+  })
+  if (identified) {
+    passage.principal = identified.principal
+    if (identified.source === 'cookie' && !SAFE.has(facts.method) && !isPublic)
+      refuseForgery(incoming.headers, edge.origins)
+    const principalClass = rateClassOf(edge, endpoint, identified.principal)
+    if (!byIp(principalClass)) {
+      const { id, tenantId } = identified.principal
+      Object.assign(
+        passage.headers,
+        await edge.limits.take(principalClass, { ip: facts.ip, principalId: id, tenantId }),
+      )
+    }
+  }
+  if (isPublic) return
+  if (!identified) throw new Fault('AUTH_TOKEN_MISSING')
+  if (!can(identified.principal, endpoint.permission)) {
+    await recordDenial(edge, passage, identified.principal)
+    throw new Fault('PERM_DENIED', {
+      required: endpoint.permission,
+      ...(endpoint.floor ? { floor: endpoint.floor } : {}),
+      roles: identified.principal.roles,
+    })
+  }
+}
+
+function rateClassOf(edge: Edge, endpoint: Endpoint, principal: Principal | undefined): RateClass {
+  return endpoint.rate === 'release-standard' && principal && edge.premium(principal.tenantId)
+    ? 'release-premium'
+    : endpoint.rate
+}
+
+const IP_CLASSES: ReadonlySet<RateClass> = new Set([
+  'platform-auth',
+  'platform-std',
+  'fleet-auth',
+  'jobs-public',
+  'native-auth',
+  'none',
+])
+const byIp = (rateClass: RateClass): boolean => IP_CLASSES.has(rateClass)
+
+/** The validated parts of a request; throws with every violation. */
+export function readParts(
+  edge: Edge,
+  passage: Passage,
+  raw: { params: object; query: Record<string, unknown>; body: Buffer | undefined },
+) {
+  const { endpoint } = passage.bound
+  const { dialect } = passage
+  const params = endpoint.params ? checkedParams(endpoint, raw.params, dialect) : raw.params
+  const query = endpoint.query ? checkedQuery(endpoint, raw.query, dialect) : undefined
+  const list = endpoint.list ? readListQuery(raw.query, endpoint.list, dialect, edge.cursorSecret) : undefined
+  const body = endpoint.body
+    ? validate(endpoint.body, parseBody(raw.body, dialect), 'body', dialect.strictBody)
+    : undefined
+  return { params, query, list, body }
+}
+
+/** A malformed id in a path is an object that does not exist (release.md §1); elsewhere it is a bad request. */
+function checkedParams(endpoint: Endpoint, params: object, dialect: Dialect): unknown {
+  if (!endpoint.params) return params
+  try {
+    return validate(endpoint.params, params, 'params', false)
+  } catch (error) {
+    if (dialect.surface === 'release') throw new Fault('RES_NOT_FOUND', {}, { cause: error })
+    throw error
+  }
+}
+
+function checkedQuery(endpoint: Endpoint, query: Record<string, unknown>, dialect: Dialect): unknown {
+  if (!endpoint.query) return undefined
+  const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ''))
+  try {
+    return validate(endpoint.query, given, 'query', false)
+  } catch (error) {
+    if (!dialect.lenientQuery || !(error instanceof Fault)) throw error
+    // jobs.md §1.6: what does not parse falls back to its default.
+    const bad = new Set(error.violations?.map(({ field }) => field.split(/[.[]/)[0]))
+    return validate(
+      endpoint.query,
+      Object.fromEntries(Object.entries(given).filter(([name]) => !bad.has(name))),
+      'query',
+      false,
+    )
+  }
+}
+
+function parseBody(raw: Buffer | undefined, dialect: Dialect): unknown {
+  if (raw === undefined || raw.length === 0) return {}
+  let value: unknown
+  try {
+    value = JSON.parse(raw.toString('utf8'))
+  } catch (error) {
+    throw new Fault('VAL_INVALID_JSON', {}, { cause: error })
+  }
+  return dialect.nullIsAbsent ? withoutNulls(value) : value
+}
+
+/** Runs the handler of an endpoint that answers once: in its transaction, with idempotency and audit, and renders what it returns. */
+export async function perform(
+  edge: Edge,
+  passage: Passage,
+  parts: ReturnType<typeof readParts>,
+  rawBody: Buffer | undefined,
+): Promise<Sent> {
+  const { bound, principal } = passage
+  const { endpoint, handler } = bound
+  const context = contextOf(edge, passage, parts)
+  if (!principal || endpoint.transaction === 'none' || endpoint.permission === 'public') {
+    const sent = render(edge, passage, await handler(context))
+    if (principal && isAudited(endpoint, passage)) {
+      await edge.gate.db.tenant(principal.tenantId, (tx) =>
+        record(tx, auditEntry(edge, passage, principal, parts, 'ok')),
+      )
+    }
+    return sent
+  }
+  const key = endpoint.idempotency === 'edge' ? passage.facts.header('idempotency-key') : undefined
+  if (key !== undefined) checkKey(key)
+  return edge.gate.db.tenant(principal.tenantId, async (tx) => {
+    const body = rawBody ?? Buffer.alloc(0)
+    const scope = `${principal.id} ${endpoint.method} ${endpoint.path}`
+    const before = key === undefined ? undefined : await recall(tx, scope, key, body)
+    if (before) return replayed(before)
+    const sent = render(edge, passage, await handler({ ...context, tx }))
+    if (isAudited(endpoint, passage))
+      await record(tx, auditEntry(edge, passage, principal, parts, 'ok', resultId(sent)))
+    if (key !== undefined) await remember(tx, edge.clock.now(), scope, key, body, storable(sent))
+    return sent
+  })
+}
+
+const replayed = ({ status, headers, body }: StoredReply): Sent => ({
+  status,
+  headers: { ...headers, 'Idempotent-Replay': 'true' },
+  body,
+})
+
+const storable = ({ status, headers, body }: Sent): StoredReply => ({
+  status,
+  headers,
+  body: typeof body === 'string' ? body : null,
+})
+
+export function contextOf(edge: Edge, passage: Passage, parts: ReturnType<typeof readParts>) {
+  return {
+    ...parts,
+    principal: passage.principal,
+    request: passage.facts,
+    now: edge.clock.now(),
+    audit(note: AuditNote) {
+      Object.assign(passage.note, note)
+    },
+    reply: {
+      status(code: number) {
+        passage.status = code
+      },
+      header(name: string, value: string) {
+        passage.headers[name] = value
+      },
+      cookie(name: string, value: string, maxAgeS: number) {
+        const secure = edge.secureCookies ? '; Secure' : ''
+        passage.headers['Set-Cookie'] =
+          `${name}=${value}; HttpOnly; SameSite=Lax; Path=/; Max-Age=${value === '' ? 0 : maxAgeS}${secure}`
+      },
+    },
+  }
+}
+
+function render(edge: Edge, passage: Passage, value: unknown): Sent {
+  const { bound, dialect, headers, facts } = passage
+  const { endpoint } = bound
+  const status = passage.status ?? endpoint.status ?? (endpoint.creates ? dialect.createdStatus : 200)
+  if (endpoint.kind === 'raw') {
+    const raw = value as { body: string | Buffer | NodeJS.ReadableStream; contentType?: string }
+    return {
+      status,
+      headers,
+      body: raw.body,
+      contentType: raw.contentType ?? endpoint.produces ?? 'application/octet-stream',
+    }
+  }
+  if (status === 204) return { status, headers, body: null }
+  const page = endpoint.list ? (value as Page<unknown>) : undefined
+  if (page && !page.totalExact) headers['X-Total-Exact'] = 'false'
+  const rendered = dialect.success(value, page, {
+    requestId: facts.id,
+    now: edge.clock.now(),
+    endpoint,
+    method: facts.method,
+    path: facts.path,
+    ...(passage.principal ? { principal: passage.principal } : {}),
+  })
+  const body = JSON.stringify(rendered)
+  if (edge.checkReplies) {
+    const mismatch = replyMismatch(wireReply(bound.surface, endpoint), JSON.parse(body))
+    if (mismatch !== undefined) throw new Error(`The reply of ${bound.name} does not fit its declaration: ${mismatch}`)
+  }
+  return { status, headers, body, contentType: 'application/json; charset=utf-8' }
+}
+
+const isAudited = (endpoint: Endpoint, { facts }: Passage): boolean =>
+  endpoint.verb !== null && (endpoint.verb !== undefined || !SAFE.has(facts.method))
+
+function resultId(sent: Sent): string {
+  if (typeof sent.body !== 'string') return ''
+  const match = /"(?:id|job_id|name)":"([^"]{1,128})"/.exec(sent.body.slice(0, 4096))
+  return match?.[1] ?? ''
+}
+
+export function auditEntry(
+  edge: Edge,
+  { bound, facts, note }: Passage,
+  principal: Principal,
+  parts: { params?: unknown } | undefined,
+  outcome: AuditEntry['outcome'],
+  madeId = '',
+): AuditEntry {
+  const { endpoint } = bound
+  const verb = note.verb ?? endpoint.verb ?? endpoint.permission.replace(':', '.')
+  const [pathId] = Object.values((parts?.params ?? {}) as Record<string, string>)
+  return {
+    at: edge.clock.now(),
+    actor: actorOf(principal),
+    verb,
+    resourceKind: verb.split('.')[0] ?? '',
+    outcome,
+    ip: facts.ip,
+    userAgent: facts.userAgent,
+    requestId: facts.id,
+    traceId: facts.traceId,
+    ...note,
+    resourceId: note.resourceId ?? pathId ?? madeId,
+  }
+}
+
+/** A denial is part of the trail; it is written on its own, since nothing else of the request is. */
+async function recordDenial(edge: Edge, passage: Passage, principal: Principal): Promise<void> {
+  try {
+    await edge.gate.db.tenant(principal.tenantId, (tx) =>
+      record(tx, {
+        ...auditEntry(edge, passage, principal, undefined, 'denied'),
+        metadata: { required: passage.bound.endpoint.permission, path: passage.facts.path },
+      }),
+    )
+  } catch (error) {
+    edge.log.warn({ err: error }, 'A denial could not be written to the trail')
+  }
+}
+
+/** Turns whatever was thrown into the surface's error answer. A defect is logged with its stack and says nothing of itself. */
+export function refusal(
+  edge: Edge,
+  error: unknown,
+  dialect: Dialect,
+  facts: RequestFacts,
+  headers: Record<string, string>,
+): Sent {
+  const fault = error instanceof Fault ? error : new Fault('SYS_INTERNAL', undefined, { cause: error })
+  if (!(error instanceof Fault))
+    edge.log.error(
+      { err: error, requestId: facts.id, method: facts.method, path: facts.path },
+      'A request met a defect',
+    )
+  const rendered = dialect.error(fault, {
+    requestId: facts.id,
+    now: edge.clock.now(),
+    method: facts.method,
+    path: facts.path,
+  })
+  return {
+    status: rendered.status,
+    headers: {
+      ...headers,
+      ...(fault instanceof LimitFault ? fault.headers : {}),
+      ...(fault.retryAfterMs === undefined
+        ? {}
+        : { 'Retry-After': String(Math.max(1, Math.ceil(fault.retryAfterMs / 1000))) }),
+      ...(rendered.status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
+      ...rendered.headers,
+    },
+    body: typeof rendered.body === 'string' ? rendered.body : JSON.stringify(rendered.body),
+    contentType: rendered.contentType ?? 'application/json; charset=utf-8',
+  }
+}

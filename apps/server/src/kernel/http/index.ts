@@ -1,0 +1,16 @@
+export {
+  type Bound,
+  type Context,
+  type EventStream,
+  type RawReply,
+  type RequestFacts,
+  serve,
+  type Upgraded,
+} from './context.ts'
+export { cookieOf, type Gate, pathClassOf, type TokenAuthority } from './credentials.ts'
+export { type Dialect, pageCount, type RenderFacts } from './dialect.ts'
+export { type Edge } from './edge.ts'
+export { openLimits, type Limits } from './limits.ts'
+export { nativeDialect } from './native-dialect.ts'
+export { openOrigins, type Origins } from './origins.ts'
+export { buildHttp, type HttpOptions, type HttpServer, SECURITY_HEADERS } from './server.ts'

@@ -1,0 +1,54 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { OperatorKeys } from './bus/index.ts'
+import type { Clock } from './clock/index.ts'
+import type { Config } from './config/index.ts'
+import { type Db, openDb } from './db/index.ts'
+import { authenticator, type Authenticator, openTokens, type Tokens } from './identity/index.ts'
+import { keepSecret } from './managed/index.ts'
+import { openVault, type Vault } from './vault/index.ts'
+
+/** What every domain stands on. A domain takes the parts it needs: `({ db, jobs }: Kernel) => serve(…)`. */
+export interface Kernel {
+  config: Config
+  log: Logger
+  clock: Clock
+  db: Db
+  vault: Vault
+  authenticator: Authenticator
+  tokens: Tokens
+  /** A key for one purpose, derived from the vault's: the same on all replicas, never stored. */
+  derivedKey(purpose: string): Buffer
+  close(): Promise<void>
+}
+
+export interface KernelFacts {
+  config: Config
+  databaseUrl: string
+  nats: { url: string; keys: OperatorKeys }
+  log: Logger
+  clock: Clock
+}
+
+/** Opens the kernel on a migrated database. Closes in the opposite order of opening. */
+export async function openKernel({ config, databaseUrl, log, clock }: KernelFacts): Promise<Kernel> {
+  const root = vaultKey(config)
+  const db = openDb({ url: databaseUrl, log })
+  const vault = openVault([root])
+  return {
+    config,
+    log,
+    clock,
+    db,
+    vault,
+    authenticator: authenticator(db, clock),
+    tokens: openTokens(db, clock, vault),
+    derivedKey: (purpose) => createHmac('sha256', root).update(purpose).digest(),
+    close: () => db.close(),
+  }
+}
+
+/** The vault's root key: configured, or made once in the data folder (mode 0600). */
+function vaultKey({ vaultKey: given, dataDir }: Config): Buffer {
+  return Buffer.from(given ?? keepSecret(dataDir, 'vault.json', () => randomBytes(32).toString('hex')), 'hex')
+}
