@@ -1,0 +1,25 @@
+import { Activity, House, Inbox, ListChecks, Server, Settings2, type LucideIcon } from 'lucide-react'
+
+export interface SectionEntry {
+  to: '/' | '/inbox' | '/activity' | '/fleet' | '/jobs' | '/admin'
+  label: string
+  icon: LucideIcon
+  /** The second key after `g`. */
+  key: string
+  /** One of the five of the bottom bar. */
+  bottom?: boolean
+}
+
+/** The navigation: only what has a page. Groups stand in this order. */
+export const SECTIONS: readonly { title?: string; entries: readonly SectionEntry[] }[] = [
+  {
+    entries: [
+      { to: '/', label: 'Home', icon: House, key: 'h', bottom: true },
+      { to: '/inbox', label: 'Inbox', icon: Inbox, key: 'i', bottom: true },
+      { to: '/activity', label: 'Activity', icon: Activity, key: 'a', bottom: true },
+    ],
+  },
+  { title: 'Fleet', entries: [{ to: '/fleet', label: 'Instances', icon: Server, key: 'f', bottom: true }] },
+  { title: 'Jobs', entries: [{ to: '/jobs', label: 'Jobs', icon: ListChecks, key: 'j', bottom: true }] },
+  { title: 'Platform', entries: [{ to: '/admin', label: 'Admin', icon: Settings2, key: 'd' }] },
+]
