@@ -1,0 +1,104 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { sql } from './kernel/db/index.ts'
+import { createKey, type FirstSecrets, firstStart, resetAdmin, type Tenant } from './kernel/identity/index.ts'
+import type { Kernel } from './kernel/kernel.ts'
+import { writeDurably } from './kernel/managed/index.ts'
+
+/** What `<data>/connection.json` holds (mode 0600), for people and programs on this host. */
+export interface Connection {
+  url: string
+  grpc: string
+  nats: string
+  natsWebSocket: string | undefined
+  tenant: string
+  admin: FirstSecrets
+  pid: number
+}
+
+export interface Installation {
+  tenant: Tenant
+  /** The key that the agent of this host presents. */
+  agentToken: string
+  /** Writes connection.json and shows the screen that ends the start. */
+  announce(facts: {
+    url: string
+    nats: { url: string; wsUrl: string | undefined }
+    say(line: string): void
+  }): Promise<void>
+}
+
+/**
+ * The installation behind the kernel: made at the first start, found at every later one with the same tenant, user and key.
+ * The clear secrets live in connection.json alone; where that is lost, new ones are made (decisions D10).
+ */
+export async function installation(kernel: Kernel): Promise<Installation> {
+  const { config, db, clock } = kernel
+  const file = join(config.dataDir, 'connection.json')
+  const { tenant, secrets } = await firstStart(db, clock)
+  const admin = secrets ?? storedAdmin(file) ?? (await resetAdmin(db, clock)).secrets
+  // Kept at once: a crash from here on must not lose what only this process knows.
+  writeDurably(file, JSON.stringify({ tenant: tenant.slug, admin }))
+  return {
+    tenant,
+    agentToken: await agentToken(kernel, tenant),
+    async announce({ url, nats, say }) {
+      const connection: Connection = {
+        url,
+        grpc: `${config.host}:${config.grpcPort}`,
+        nats: nats.url,
+        natsWebSocket: nats.wsUrl,
+        tenant: tenant.slug,
+        admin,
+        pid: process.pid,
+      }
+      writeDurably(file, `${JSON.stringify(connection, undefined, 2)}\n`)
+      say(screen(connection, file))
+    },
+  }
+}
+
+/** The clear secrets of an earlier start, if its file is still whole. */
+function storedAdmin(file: string): FirstSecrets | undefined {
+  if (!existsSync(file)) return undefined
+  const { admin } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Connection>
+  return admin?.apiKey ? admin : undefined
+}
+
+/** The local agent's own key; made once, kept in the data folder. */
+async function agentToken({ config, db, clock }: Kernel, tenant: Tenant): Promise<string> {
+  const file = join(config.dataDir, 'secrets', 'local-agent.json')
+  if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { token: string }).token
+  const { token } = await db.auth(async (tx) => {
+    const admin = await tx.one<{ id: string }>(sql`
+      select id from users where tenant_id = ${tenant.id} and username_norm = 'admin' and deleted_at is null`)
+    return createKey(tx, clock.now(), {
+      tenantId: tenant.id,
+      ownerId: admin.id,
+      name: 'Agent of this host',
+      kind: 'agent',
+      roles: ['system-agent'],
+    })
+  })
+  writeDurably(file, JSON.stringify({ token }))
+  return token
+}
+
+function screen({ url, admin }: Connection, file: string): string {
+  return [
+    '',
+    '  Wheelhouse is up.',
+    '',
+    `  Console    ${url}`,
+    `  User       ${admin.email}`,
+    `  Password   ${admin.password}`,
+    `  API key    ${admin.apiKey}`,
+    '',
+    '  Try next   log in to the console and open Fleet: this machine is in it',
+    '             npx wheelhouse instance list',
+    '             npm run demo',
+    '',
+    `  The same is in ${file}. Ctrl-C stops everything.`,
+    '',
+  ].join('\n')
+}

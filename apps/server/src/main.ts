@@ -1,0 +1,85 @@
+import { pino } from 'pino'
+import { composeHttp } from './composition.ts'
+import { consoleFiles } from './console-files.ts'
+import { systemClock } from './kernel/clock/index.ts'
+import { ConfigError, loadConfig } from './kernel/config/index.ts'
+import { migrate } from './kernel/db/index.ts'
+import { openKernel } from './kernel/kernel.ts'
+import { startManaged } from './kernel/managed/index.ts'
+import { installation } from './installation.ts'
+
+/** How long an orderly stop may take before what is left is ended hard. */
+const STOP_WITHIN_MS = 9_500
+
+/** Config → managed children → schema → kernel → first start → listeners → agent. Nothing else wires. */
+async function main(): Promise<void> {
+  const config = loadConfig({ argv: process.argv.slice(2), env: process.env, cwd: process.cwd() })
+  const log = pino({ level: config.log.level, redact: ['*.password', '*.token', '*.apiKey', '*.authorization'] })
+  const say = (line: string): void => void process.stderr.write(`${line}\n`)
+  const closers: (() => Promise<unknown>)[] = []
+  let stopping: Promise<void> | undefined
+  const stop = (): Promise<void> => (stopping ??= stopAll(closers))
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref()
+      void stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ err: error }, 'The stop was not orderly')
+          process.exit(1)
+        },
+      )
+    })
+  }
+  process.on('unhandledRejection', (error) => log.error({ err: error }, 'A promise was left alone'))
+
+  try {
+    const managed = await startManaged(config, log, say)
+    closers.push(() => managed.stop())
+    say('Preparing the database')
+    await migrate(managed.databaseUrl)
+    const kernel = await openKernel({
+      config,
+      databaseUrl: managed.databaseUrl,
+      nats: managed.nats,
+      log,
+      clock: systemClock,
+    })
+    closers.push(() => kernel.close())
+    const installed = await installation(kernel)
+    const fallback = consoleFiles()
+    const http = composeHttp(kernel, { checkReplies: false, ...(fallback ? { fallback } : {}) })
+    closers.push(() => http.close())
+    const port = await http.listen(config.port, config.host)
+    if (config.fleetPort !== undefined) await http.listen(config.fleetPort, config.host, 'fleet')
+    if (config.jobsPort !== undefined) await http.listen(config.jobsPort, config.host, 'jobs')
+    const url = config.publicUrl ?? `http://${config.host}:${port}`
+    await installed.announce({ url, nats: managed.nats, say })
+    if (config.agent.enabled) {
+      await managed.startAgent({ url: `http://${config.host}:${port}`, token: installed.agentToken })
+      closers.push(() => managed.stopAgent())
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** The last opened is the first closed; one that fails does not keep the others open. */
+async function stopAll(closers: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const close of closers.toReversed()) await close().catch((error: unknown) => failures.push(error))
+  if (failures.length > 0) throw new AggregateError(failures)
+}
+
+main().catch((error: unknown) => {
+  const text =
+    error instanceof ConfigError
+      ? error.message
+      : error instanceof Error
+        ? (error.stack ?? error.message)
+        : String(error)
+  process.stderr.write(`${text}\n`)
+  process.exit(error instanceof ConfigError ? 2 : 1)
+})
