@@ -175,6 +175,7 @@ export class AgentProcess {
 
   start(): this {
     this.#child = spawn(process.execPath, [this.#program], {
+      cwd: this.dataDir,
       env: { PATH: process.env.PATH, HOME: this.dataDir, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

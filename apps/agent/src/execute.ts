@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentPayload } from '@wheelhouse/sdk/agent-protocol'
@@ -17,7 +17,8 @@ export interface ProcessRequest {
   args?: string[]
   /** Runs `command` as a line of this shell. */
   shell?: string
-  script?: { text: string; interpreter: string; file: string }
+  /** The script is written into this new folder, which goes with the process. */
+  script?: { text: string; interpreter: string; folder: string }
   cwd?: string
   env?: Record<string, string>
   timeoutMs: number
@@ -93,9 +94,11 @@ async function run(request: ProcessRequest, hooks: Hooks, ending: Ending): Promi
   if (!(await isFolder(cwd))) return outcome(null, { error: { code: 'bad_cwd', message: `no such folder: ${cwd}` } })
   if (ending.why()) return outcome(null)
 
-  const scriptFile = request.script?.file
   try {
-    if (request.script) writeFileSync(request.script.file, request.script.text, { mode: 0o700 })
+    if (request.script) {
+      mkdirSync(request.script.folder, { mode: 0o700 })
+      writeFileSync(scriptFile(request.script), request.script.text, { mode: 0o700 })
+    }
     const [file, args] = commandLine(request)
     const env = {
       ...childEnvironment(),
@@ -155,7 +158,7 @@ async function run(request: ProcessRequest, hooks: Hooks, ending: Ending): Promi
   } catch (error) {
     return outcome(null, { error: { code: 'spawn_failed', message: messageOf(error) } })
   } finally {
-    if (scriptFile) rmSync(scriptFile, { force: true })
+    if (request.script) rmSync(request.script.folder, { recursive: true, force: true })
   }
 }
 
@@ -164,10 +167,12 @@ function endedHow({ timedOut, cancelled, error }: Outcome): Partial<Outcome> {
   return { timedOut, cancelled, ...(error && { error }) }
 }
 
+const scriptFile = ({ folder }: { folder: string }): string => join(folder, 'script')
+
 function commandLine({ command = '', args = [], shell, script }: ProcessRequest): [string, string[]] {
   if (script) {
     const [interpreter = 'sh', ...options] = script.interpreter.split(/\s+/).filter(Boolean)
-    return [interpreter, [...options, script.file, ...args]]
+    return [interpreter, [...options, scriptFile(script), ...args]]
   }
   return shell ? [shell, ['-c', command, ...(args.length > 0 ? [basename(shell), ...args] : [])]] : [command, args]
 }

@@ -24,6 +24,8 @@ export interface TaskRecord {
   attempt: number
   started_at: number
   host_boot_id: string
+  /** Where the script lies while it runs. Not in the data folder, which commands need not be able to reach by our path. */
+  script_folder?: string
 }
 
 /** The process that a task became; written after the spawn, for cleaning up after a crash of the agent. */
@@ -46,7 +48,6 @@ const PROCESS = 'process.json'
 const RESULT = 'result.json'
 const ACKNOWLEDGED = 'acknowledged'
 const OUTPUT = 'output.ndjson'
-const SCRIPT = 'script'
 
 /**
  * Creates the entry of an attempt. When this returns the record is on disk (fsync of file and folders), so that the attempt never runs
@@ -82,7 +83,7 @@ export function acknowledge(entry: Entry): void {
   // If this is lost with the host, the result is delivered again and acknowledged again.
   writeWhole(entry.folder, ACKNOWLEDGED, { at: Date.now() })
   entry.acknowledged = true
-  for (const file of [OUTPUT, RESULT, PROCESS, SCRIPT]) rmSync(join(entry.folder, file), { force: true })
+  for (const file of [OUTPUT, RESULT, PROCESS]) rmSync(join(entry.folder, file), { force: true })
 }
 
 export function removeEntry(entry: Entry): void {
@@ -129,7 +130,6 @@ export async function readLines(path: string, offset: number): Promise<{ lines: 
 }
 
 export const outputPath = (entry: Entry): string => join(entry.folder, OUTPUT)
-export const scriptPath = (entry: Entry): string => join(entry.folder, SCRIPT)
 
 function folderName({ task_id, attempt }: TaskRecord): string {
   return `${createHash('sha256').update(task_id).digest('hex').slice(0, 40)}.${attempt}`

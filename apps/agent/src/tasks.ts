@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeMessage } from '@wheelhouse/sdk/agent-protocol'
 import type { AgentMessage, AgentPayload, ServerPayload } from '@wheelhouse/sdk/agent-protocol'
@@ -10,7 +12,7 @@ import { messageOf } from './log.ts'
 import type { Log } from './log.ts'
 import { hostBootId, readStat } from './proc.ts'
 import { ProcessTree } from './process-tree.ts'
-import { acknowledge, createEntry, readEntries, removeEntry, scriptPath, writeProcess, writeResult } from './spool.ts'
+import { acknowledge, createEntry, readEntries, removeEntry, writeProcess, writeResult } from './spool.ts'
 import type { Entry, ExecResult } from './spool.ts'
 import { measureOutput, TaskOutput } from './task-output.ts'
 
@@ -167,8 +169,13 @@ export class Tasks {
     }
     let entry: Entry
     try {
-      const { task_id, attempt } = start
-      entry = createEntry(this.#root, { task_id, attempt, started_at: Date.now(), host_boot_id: this.#bootId })
+      entry = createEntry(this.#root, {
+        task_id: start.task_id,
+        attempt: start.attempt,
+        started_at: Date.now(),
+        host_boot_id: this.#bootId,
+        ...(start.script !== undefined && { script_folder: join(tmpdir(), `wheelhouse-task-${randomUUID()}`) }),
+      })
     } catch (error) {
       return this.#refuse(start, 'storage', `cannot record the task: ${messageOf(error)}`)
     }
@@ -238,6 +245,8 @@ export class Tasks {
 
   #processOf(start: Start, entry: Entry): ProcessRequest {
     const { shell } = this.#options
+    const { script_folder: folder } = entry.record
+    const { script, interpreter = shell, command } = start
     return {
       taskId: start.task_id,
       attempt: start.attempt,
@@ -245,9 +254,9 @@ export class Tasks {
       cwd: start.cwd,
       env: start.env,
       timeoutMs: start.timeout_ms,
-      ...(start.script !== undefined
-        ? { script: { text: start.script, interpreter: start.interpreter ?? shell, file: scriptPath(entry) } }
-        : { command: start.command, ...(start.shell && { shell }) }),
+      ...(script !== undefined && folder
+        ? { script: { text: script, interpreter, folder } }
+        : { command, ...(start.shell && { shell }) }),
     }
   }
 
@@ -268,8 +277,8 @@ export class Tasks {
   }
 
   async #reportLost(entry: Entry): Promise<void> {
-    const { task_id, attempt, started_at, host_boot_id } = entry.record
-    rmSync(scriptPath(entry), { force: true })
+    const { task_id, attempt, started_at, host_boot_id, script_folder } = entry.record
+    if (script_folder) rmSync(script_folder, { recursive: true, force: true })
     if (host_boot_id === this.#bootId) {
       const { pid, started } = entry.process ?? {}
       const root = started === undefined ? {} : { pid, started }
