@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { natsServerConfig, newOperator, type OperatorKeys } from '../kernel/bus/index.ts'
+import { natsServerConfig, newNkey, newOperator, type OperatorKeys } from '../kernel/bus/index.ts'
 
 /** A real nats-server in operator mode on free loopback ports, with its data in a folder of its own. */
 export interface NatsFixture {
@@ -17,6 +17,14 @@ export interface NatsFixture {
   restart(): Promise<void>
   /** Ends the process and removes the data. */
   stop(): Promise<void>
+}
+
+/**
+ * The keys of a shared server with a PLATFORM account of one's own: what other suites publish there stays unheard. `openBus` puts
+ * it in force.
+ */
+export function ownPlatform(keys: OperatorKeys): OperatorKeys {
+  return { ...keys, platform: newNkey('account') }
 }
 
 /**
