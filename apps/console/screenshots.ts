@@ -52,7 +52,15 @@ const GALLERY: Shot[] = [
   { name: 'object', path: '/gallery.html?page=object' },
   { name: 'object-confirm', path: '/gallery.html?page=object', act: press('Suspend'), only: 'wide' },
   { name: 'run', path: '/gallery.html?page=run' },
-  { name: 'palette', path: '/gallery.html?page=overlays', act: press('Open palette') },
+  {
+    name: 'palette',
+    path: '/gallery.html?page=overlays',
+    act: async (page) => {
+      await press('Open palette')(page)
+      await page.getByRole('dialog').waitFor()
+      await page.waitForTimeout(300)
+    },
+  },
   { name: 'keys', path: '/gallery.html?page=overlays', act: press('Open keys'), only: 'wide' },
   { name: 'dialog', path: '/gallery.html?page=overlays', act: press('Open dialog') },
   { name: 'toast', path: '/gallery.html?page=overlays', act: press('Show toast') },
@@ -114,6 +122,16 @@ async function photograph(
   return { violations, errors: overflow ? [...errors, 'the page scrolls sideways'] : errors }
 }
 
+// The first load of the sources lets Vite find and bundle what they import; pages may reload meanwhile.
+async function warmUp(context: BrowserContext, base: string) {
+  const page = await context.newPage()
+  for (const name of ['overlays', 'object']) {
+    await page.goto(`${base}/gallery.html?page=${name}`)
+    await page.waitForLoadState('networkidle')
+  }
+  await page.close()
+}
+
 async function signIn(context: BrowserContext, base: string) {
   const page = await context.newPage()
   await page.goto(`${base}/login`)
@@ -160,6 +178,7 @@ async function main(): Promise<number> {
           : { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
       )
       if (values.url) await signIn(context, base)
+      else await warmUp(context, base)
       for (const shot of values.url ? PRODUCT : GALLERY) {
         if (wanted && !wanted.includes(shot.name)) continue
         if (shot.only && shot.only !== form) continue

@@ -10,6 +10,8 @@ const server = process.env.WHEELHOUSE_URL ?? 'http://127.0.0.1:8080'
 export default defineConfig({
   root,
   plugins: [react(), tailwindcss()],
+  // Found before the first request: what is imported lazily would otherwise reload the page in development.
+  optimizeDeps: { include: ['cmdk', 'uplot', '@xterm/xterm', '@xterm/addon-fit'] },
   server: {
     host: '127.0.0.1',
     proxy: {

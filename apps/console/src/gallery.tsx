@@ -1,3 +1,4 @@
+import './ui/base.css'
 import { createMemoryHistory, createRootRoute, createRouter, RouterProvider } from '@tanstack/react-router'
 import { StrictMode, useState } from 'react'
 import { createRoot } from 'react-dom/client'
@@ -11,7 +12,6 @@ import { TableGallery } from './gallery/table.tsx'
 import { useKeys } from './ui/keys.tsx'
 import { ToastRegion } from './ui/toast.tsx'
 import { TooltipProvider } from './ui/tooltip.tsx'
-import './ui/base.css'
 
 // Every component of src/ui in every state, for the eye and for axe. Served in development alone; its data is invented and says so.
 const PAGES = {

@@ -123,9 +123,9 @@ function options(
       },
       {
         ...axis,
-        size: 46,
+        size: (plot, values) => axisWidth(plot, values),
         gap: 6,
-        space: 44,
+        space: kind === 'mirror' ? 24 : 36,
         grid: { stroke: palette.grid, width: 1 },
         values: (_plot, splits) => splits.map((value) => latest.current.format(Math.abs(value))),
       },
@@ -138,6 +138,7 @@ function options(
           label: one.label,
           stroke,
           width: 1.5,
+          ...(kind === 'mirror' ? { fillTo: 0 } : {}),
           spanGaps: false,
           points: { show: (plot, seriesIndex) => isLonely(plot, seriesIndex), size: 4, fill: stroke },
           ...(one.dashed ? { dash: [4, 3] } : {}),
@@ -169,6 +170,16 @@ function options(
   }
 }
 
+// As wide as the longest label, so that none is cut.
+function axisWidth(plot: uPlot, values: string[] | null): number {
+  if (!values || values.length === 0) return 40
+  plot.ctx.save()
+  plot.ctx.font = FONT
+  const widest = Math.max(...values.map((value) => plot.ctx.measureText(value).width))
+  plot.ctx.restore()
+  return Math.max(34, Math.ceil(widest) + 12)
+}
+
 function rangeOf(props: ChartProps, low: number, high: number): [number, number] {
   if (props.range) return [props.range[0] / 1000, props.range[1] / 1000]
   return low === high ? [low - 30, high + 30] : [low, high]
@@ -180,20 +191,17 @@ function isLonely(plot: uPlot, seriesIndex: number): boolean {
   return values !== undefined && values.length === 1
 }
 
+// The same colour with another opacity. Mixed with `transparent` a gradient would pass through grey.
 function alpha(color: string, share: number): string {
-  return `color-mix(in oklab, ${color} ${share * 100}%, transparent)`
+  return color.includes('/') ? color : color.replace(')', ` / ${share})`)
 }
 
 function fading(color: string, up: boolean) {
   return (plot: uPlot) => {
     const { top, height } = plot.bbox
     const gradient = plot.ctx.createLinearGradient(0, up ? top + height : top, 0, up ? top : top + height)
-    try {
-      gradient.addColorStop(0, alpha(color, 0.22))
-      gradient.addColorStop(1, alpha(color, 0))
-    } catch {
-      return 'transparent'
-    }
+    gradient.addColorStop(0, alpha(color, 0.22))
+    gradient.addColorStop(1, alpha(color, 0))
     return gradient
   }
 }
@@ -203,6 +211,8 @@ function drawMarks(plot: uPlot, props: ChartProps, palette: Palette) {
   const ratio = devicePixelRatio
   ctx.save()
   ctx.font = `${11 * ratio}px "Inter Variable", system-ui, sans-serif`
+  ctx.textAlign = 'left'
+  ctx.textBaseline = 'alphabetic'
   ctx.lineWidth = ratio
   const label = (text: string, x: number, y: number, color: string) => {
     ctx.lineWidth = 3 * ratio

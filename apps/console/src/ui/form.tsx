@@ -82,7 +82,7 @@ export function Checkbox(props: {
 }) {
   const on = props.checked !== false
   return (
-    <label className={cx('relative inline-flex cursor-pointer items-center gap-2', props.className)}>
+    <label className={cx('relative flex w-fit cursor-pointer items-center gap-2', props.className)}>
       <input
         type="checkbox"
         tabIndex={props.tabIndex}

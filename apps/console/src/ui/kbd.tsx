@@ -18,7 +18,10 @@ export function keyName(key: string): string {
 export function keyWords(combination: string): string[] {
   return combination.split(' ').map((stroke) => {
     const keys = stroke === '+' ? ['+'] : stroke.split('+').map(keyName)
-    return keys.join(keys.some((key) => key.length > 1 && key !== 'esc') ? ' ' : '')
+    // Beside a word a letter is written as it is on the key: "Ctrl K", but "⌘K" and "j".
+    if (keys.some((key) => key.length > 1 && key !== 'esc'))
+      return keys.map((key) => (key.length === 1 ? key.toUpperCase() : key)).join(' ')
+    return keys.length > 1 ? keys.join('').toUpperCase() : keys.join('')
   })
 }
 

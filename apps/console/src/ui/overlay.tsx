@@ -28,6 +28,7 @@ export function Dialog(props: {
             GROUND,
             'wh-appear fixed top-[max(24px,12vh)] left-1/2 z-(--z-dialog) flex max-h-[76vh] w-[calc(100vw-32px)] -translate-x-1/2 flex-col rounded-r4 outline-none',
           )}
+          onOpenAutoFocus={focusFirstField}
           {...(props.description ? {} : { 'aria-describedby': undefined })}
         >
           <header className="flex items-start gap-3 px-5 pt-4">
@@ -55,6 +56,19 @@ export function Dialog(props: {
   )
 }
 
+// A dialog begins at its first field; without one, at itself and not at its close button.
+function focusFirstField(event: Event) {
+  const content = event.currentTarget
+  if (!(content instanceof HTMLElement)) return
+  event.preventDefault()
+  const field = content.querySelector<HTMLElement>('input, textarea, select, [role=combobox]')
+  if (field) field.focus()
+  else {
+    content.tabIndex = -1
+    content.focus()
+  }
+}
+
 /** A sheet from the bottom or the right: facets on a narrow screen, the navigation folded away. */
 export function Sheet(props: {
   open: boolean
@@ -75,6 +89,7 @@ export function Sheet(props: {
         <RadixDialog.Overlay className="wh-appear fixed inset-0 z-(--z-dialog) bg-overlay" />
         <RadixDialog.Content
           aria-describedby={undefined}
+          onOpenAutoFocus={focusFirstField}
           style={props.side === 'bottom' ? undefined : { width: `min(${props.width ?? 480}px, calc(100vw - 40px))` }}
           className={cx(GROUND, 'wh-rise fixed z-(--z-dialog) flex flex-col outline-none', place)}
         >

@@ -50,7 +50,9 @@ export function ObjectHeader(props: {
           {props.name}
         </h1>
         {props.pill}
-        <div className="flex flex-1 flex-wrap items-center justify-end gap-2">{props.verbs}</div>
+        <div className="flex flex-1 flex-wrap items-center justify-end gap-2 narrow:basis-full narrow:justify-start">
+          {props.verbs}
+        </div>
       </div>
       {props.facts}
       {props.children ?? <div className="h-2" />}

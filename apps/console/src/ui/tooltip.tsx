@@ -10,7 +10,7 @@ export function TooltipProvider(props: { children: ReactNode }) {
   )
 }
 
-/** A few words at the control, on hover and on focus. Never the only place of a fact, except for a control that is off. */
+/** A few words at the control (inside the main landmark, so that they belong to it), on hover and on focus. Never the only place of a fact, except for a control that is off. */
 export function Tooltip(props: {
   text: ReactNode
   children: ReactElement
@@ -19,7 +19,7 @@ export function Tooltip(props: {
   return (
     <Radix.Root>
       <Radix.Trigger asChild>{props.children}</Radix.Trigger>
-      <Radix.Portal>
+      <Radix.Portal container={document.getElementById('page')}>
         <Radix.Content
           side={props.side ?? 'top'}
           sideOffset={6}

@@ -35,7 +35,12 @@ export function Waterfall(props: {
   const { from, to, ticks } = useMemo(() => extent(rows, now), [rows, now])
   const at = (time: number) => ((time - from) / (to - from)) * 100
   return (
-    <div role="table" aria-label={props.label} className="relative min-w-0 overflow-x-auto">
+    <div
+      role="table"
+      aria-label={props.label}
+      tabIndex={0}
+      className="relative min-w-0 overflow-x-auto focus-visible:-outline-offset-2"
+    >
       <div className="min-w-[560px]">
         <div
           role="row"
