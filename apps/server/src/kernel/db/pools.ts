@@ -59,11 +59,12 @@ export function openDb(options: DbOptions): Db {
   async function transact<T>(from: pg.Pool, begin: string, tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
     const client = await from.connect().catch(unavailable)
     let broken: Error | undefined
+    const hooks: (() => void)[] = []
+    let result: T
     try {
       await client.query(begin)
-      const result = await work(asTx(client, tenantId))
+      result = await work(asTx(client, tenantId, hooks))
       await client.query('COMMIT')
-      return result
     } catch (error) {
       await client.query('ROLLBACK').catch((lost: Error) => {
         broken = lost
@@ -72,6 +73,15 @@ export function openDb(options: DbOptions): Db {
     } finally {
       client.release(broken)
     }
+    for (const hook of hooks) {
+      try {
+        hook()
+      } catch (error) {
+        // The work is done; a failed nudge must not make it look undone.
+        options.log.error({ err: error }, 'Something to do after a commit failed')
+      }
+    }
+    return result
   }
 
   /** One more try where PostgreSQL chose this transaction as the victim of a deadlock: nothing of it happened. */

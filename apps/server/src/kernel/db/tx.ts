@@ -30,6 +30,8 @@ export interface Tx {
   run(statement: Statement): Promise<number>
   /** A hot statement by text and values, prepared once a connection. */
   query<T extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<T>>
+  /** Runs once the transaction is committed, never when it rolls back. For nudges: what must not be lost is written. */
+  afterCommit(run: () => void): void
 }
 
 /** Compiles templates; it never connects. */
@@ -54,7 +56,7 @@ function nameOf(text: string): string | undefined {
   return name
 }
 
-export interface Runner extends Omit<Tx, typeof inTransaction | 'tenantId'> {}
+export interface Runner extends Omit<Tx, typeof inTransaction | 'tenantId' | 'afterCommit'> {}
 
 export function runner(client: pg.ClientBase): Runner {
   const query = <T extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<T>> => {
@@ -78,4 +80,5 @@ export function runner(client: pg.ClientBase): Runner {
   }
 }
 
-export const asTx = (client: pg.ClientBase, tenantId: string): Tx => ({ ...runner(client), tenantId }) as unknown as Tx
+export const asTx = (client: pg.ClientBase, tenantId: string, hooks: (() => void)[]): Tx =>
+  ({ ...runner(client), tenantId, afterCommit: (run: () => void) => void hooks.push(run) }) as unknown as Tx
