@@ -1,3 +1,4 @@
+import { Fault } from '@wheelhouse/contract'
 import type { Clock } from '../clock/index.ts'
 import type { Db, Tx } from '../db/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -64,6 +65,7 @@ export interface AccountsOptions {
   clock: Clock
 }
 
+const PUSHES = 50
 const PAGE = 500
 const AT_ONCE = 16
 
@@ -88,19 +90,21 @@ export function openAccounts({ db, bus, vault, clock }: AccountsOptions): Accoun
   }
 
   /**
-   * Of two replicas, the one that read first may push last: so after a push the row is read again until it has not moved.
-   * `last` is the row as it was before.
+   * Of two replicas, the one that read first may push last: so a push counts when afterwards the row has not moved and its JWT is
+   * the stored one. Throws SYS_UNAVAILABLE when that does not come about.
    */
   async function pushRow(row: AccountRow): Promise<void> {
-    for (let current: AccountRow | undefined = row; current;) {
-      await bus.resolver.push(current.publicKey, jwtOf(current))
-      const now: AccountRow | undefined = await findRow(db, current.publicKey)
-      if (now?.version === current.version) {
-        inForce.set(current.publicKey, current.version)
+    let current: AccountRow | undefined = row
+    for (let attempt = 0; attempt < PUSHES && current; attempt++) {
+      const { publicKey, version } = current
+      const kept = await bus.resolver.push(publicKey, jwtOf(current))
+      current = await findRow(db, publicKey)
+      if (kept && current?.version === version) {
+        inForce.set(publicKey, version)
         return
       }
-      current = now
     }
+    if (current) throw new Fault('SYS_UNAVAILABLE', { part: 'bus', reason: 'the account cannot be put in force' })
   }
 
   async function remake(owner: AccountOwner): Promise<AccountRow> {

@@ -4,7 +4,15 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { BusPacketSchema, JobPriority, JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { assert, property, uint8Array } from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodePacket, encodePacket, jetStreamAck, MAX_PACKET_BYTES, newPacket, streamFrame } from './cap.ts'
+import {
+  decodePacket,
+  encodePacket,
+  jetStreamAck,
+  MAX_PACKET_BYTES,
+  newPacket,
+  readsAsPacket,
+  streamFrame,
+} from './cap.ts'
 import { signPacket, verifyPacket } from './cap-signature.ts'
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
@@ -58,6 +66,15 @@ describe('the codec', () => {
   test('refuses to encode more than the server takes', () => {
     const huge = newPacket('t', 's', AT, { case: 'alert', value: { message: 'x'.repeat(MAX_PACKET_BYTES) } })
     expect(() => encodePacket(huge)).toThrow(RangeError)
+  })
+
+  test('knows what a worker could take for a packet, whatever its size', () => {
+    const huge = create(BusPacketSchema, {
+      payload: { case: 'jobRequest', value: { topic: 'job.x', env: { A: 'x'.repeat(MAX_PACKET_BYTES) } } },
+    })
+    expect(readsAsPacket(toBinary(BusPacketSchema, huge))).toBe(true)
+    for (const answer of ['', '{}', '{"stream":"CORDUM_SYS","seq":1}', '[]', 'text', 'R'])
+      expect(readsAsPacket(Buffer.from(answer))).toBe(false)
   })
 
   test('acknowledges like a stream', () => {

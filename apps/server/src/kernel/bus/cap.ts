@@ -27,13 +27,22 @@ export function encodePacket(packet: BusPacket): Uint8Array {
 /** Reads a packet; bytes that are none are an answer, not an exception, since anyone may send them. Unknown fields are ignored. */
 export function decodePacket(bytes: Uint8Array): Decoded {
   if (bytes.length > MAX_PACKET_BYTES) return { ok: false, problem: `more than ${MAX_PACKET_BYTES} bytes` }
-  let packet: BusPacket
-  try {
-    packet = fromBinary(BusPacketSchema, bytes, { readUnknownFields: false })
-  } catch {
-    return { ok: false, problem: 'not a BusPacket' }
-  }
+  const packet = parse(bytes)
+  if (packet === undefined) return { ok: false, problem: 'not a BusPacket' }
   return packet.payload.case === undefined ? { ok: false, problem: 'no payload' } : { ok: true, packet }
+}
+
+/** Whether a worker could take these bytes, of whatever size, for a job, a cancel or another packet. */
+export function readsAsPacket(bytes: Uint8Array): boolean {
+  return parse(bytes)?.payload.case !== undefined
+}
+
+function parse(bytes: Uint8Array): BusPacket | undefined {
+  try {
+    return fromBinary(BusPacketSchema, bytes, { readUnknownFields: false })
+  } catch {
+    return undefined
+  }
 }
 
 /** The acknowledgement that JetStream clients of CAP expect for a publish; sent after the commit (decisions D2). */

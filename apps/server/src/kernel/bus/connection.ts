@@ -101,7 +101,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   const sys = await openLink({ ...common, account: keys.system, name: 'wheelhouse sys' }).catch(away)
   const resolver = openResolver(sys.connection, keys.operator, () => Math.floor(clock.now() / 1000))
   try {
-    await resolver.push(keys.platform.publicKey, platformAccountJwt(keys))
+    if (!(await resolver.push(keys.platform.publicKey, platformAccountJwt(keys))))
+      away('other claims of PLATFORM are stored')
   } catch (error) {
     await sys.drain()
     throw error

@@ -1,6 +1,6 @@
 import { headers as newHeaders, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
-import { decodePacket } from './cap.ts'
+import { readsAsPacket } from './cap.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
@@ -62,7 +62,7 @@ export function toAccountMessage(msg: Msg, local: string, account: string, user?
     account,
     ...(user === undefined ? {} : { user }),
     respond(data, headers) {
-      if (decodePacket(data).ok) throw new Error('an answer to an account must not read as a CAP packet')
+      if (readsAsPacket(data)) throw new Error('an answer to an account must not read as a CAP packet')
       message.respond(data, headers)
     },
   }

@@ -6,10 +6,10 @@ import type { Nkey } from './nkeys.ts'
 /** Speaks to the server's account resolver over a connection in SYS (platform.md §8.5). */
 export interface Resolver {
   /**
-   * Stores an account JWT, and reads it back: the update's own answer is "updated" also for claims that do nothing.
-   * Safe to repeat. Throws SYS_UNAVAILABLE when the server does not answer or does not keep it.
+   * Stores an account JWT, and reads it back: the update's own answer is "updated" also for claims that do nothing. False when
+   * another one is stored, by somebody who pushed meanwhile. Safe to repeat. Throws SYS_UNAVAILABLE.
    */
-  push(account: string, jwt: string): Promise<void>
+  push(account: string, jwt: string): Promise<boolean>
   /** Removes accounts; their connections are dropped and their credentials refused. Unknown ones are fine. */
   remove(accounts: readonly string[]): Promise<void>
   /** The stored JWT. The server keeps silent about an account that it does not know: undefined after 1 s. */
@@ -50,8 +50,7 @@ export function openResolver(sys: NatsConnection, operator: Nkey, nowSeconds: ()
   return {
     async push(account, jwt) {
       await claims('$SYS.REQ.CLAIMS.UPDATE', jwt)
-      if ((await stored(account)) !== jwt)
-        throw new Fault('SYS_UNAVAILABLE', { part: 'bus', reason: 'the resolver did not keep the account' })
+      return (await stored(account)) === jwt
     },
     async remove(accounts) {
       const nats: GenericClaims = { type: 'generic', version: 2, accounts }
