@@ -23,3 +23,25 @@ export type { PolicyRequest } from './request.ts'
 export { type ListedRules, type ListedSource, listRules } from './rule-list.ts'
 export { compileDraft, simulate } from './simulate.ts'
 export type { Problem } from './yaml-reader.ts'
+export {
+  type CapturedDocument,
+  type PolicyCapture,
+  type PolicyNote,
+  captureDocuments,
+  getCapture,
+  listCaptures,
+  publishDocuments,
+  rollbackDocuments,
+} from './captures.ts'
+export { type LoadedPolicy, PolicyEngine, type PolicyEngineOptions, listSnapshotIds, snapshotAt } from './engine.ts'
+export {
+  type PolicyDocument,
+  type PolicyWrite,
+  checkContent,
+  deleteDocument,
+  getDocument,
+  installDefaultPolicy,
+  listDocuments,
+  putDocument,
+  raiseRevision,
+} from './store.ts'
