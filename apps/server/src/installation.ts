@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sql } from './kernel/db/index.ts'
 import { createKey, type FirstSecrets, firstStart, resetAdmin, type Tenant } from './kernel/identity/index.ts'
+import { installDefaultPolicy } from './kernel/policy/index.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import { writeDurably } from './kernel/managed/index.ts'
 
@@ -36,6 +38,7 @@ export async function installation(kernel: Kernel): Promise<Installation> {
   const { config, db, clock } = kernel
   const file = join(config.dataDir, 'connection.json')
   const { tenant, secrets } = await firstStart(db, clock)
+  await firstPolicy(kernel, tenant)
   const admin = secrets ?? storedAdmin(file) ?? (await resetAdmin(db, clock)).secrets
   // Kept at once: a crash from here on must not lose what only this process knows.
   writeDurably(file, JSON.stringify({ tenant: tenant.slug, admin }))
@@ -56,6 +59,18 @@ export async function installation(kernel: Kernel): Promise<Installation> {
       say(screen(connection, file))
     },
   }
+}
+
+/** The policy that the tenant starts with; one that is there already stays as it is. */
+async function firstPolicy({ config, db, clock, policy }: Kernel, tenant: Tenant): Promise<void> {
+  const content = config.policy.file === undefined ? undefined : await readFile(config.policy.file, 'utf8')
+  await db.tenant(tenant.id, (tx) =>
+    installDefaultPolicy(tx, clock.now(), tenant.id, {
+      defaultDecision: config.policy.default,
+      ...(content === undefined ? {} : { content }),
+    }),
+  )
+  policy.changed(tenant.id)
 }
 
 /** The clear secrets of an earlier start, if its file is still whole. */

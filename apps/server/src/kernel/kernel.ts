@@ -1,11 +1,14 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
-import type { OperatorKeys } from './bus/index.ts'
+import { type Bus, openBus, type OperatorKeys } from './bus/index.ts'
 import type { Clock } from './clock/index.ts'
 import type { Config } from './config/index.ts'
 import { type Db, openDb } from './db/index.ts'
+import { type Events, type Feed, openEvents, openFeed } from './events/index.ts'
+import { openTrail, type Trail } from './audit/index.ts'
 import { authenticator, type Authenticator, openTokens, type Tokens } from './identity/index.ts'
 import { keepSecret } from './managed/index.ts'
+import { PolicyEngine } from './policy/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
 
 /** What every domain stands on. A domain takes the parts it needs: `({ db, jobs }: Kernel) => serve(…)`. */
@@ -15,6 +18,12 @@ export interface Kernel {
   clock: Clock
   db: Db
   vault: Vault
+  bus: Bus
+  events: Events
+  trail: Trail
+  /** What just happened, for the sockets of all replicas; not kept. */
+  feed: Feed
+  policy: PolicyEngine
   authenticator: Authenticator
   tokens: Tokens
   /** A key for one purpose, derived from the vault's: the same on all replicas, never stored. */
@@ -31,20 +40,42 @@ export interface KernelFacts {
 }
 
 /** Opens the kernel on a migrated database. Closes in the opposite order of opening. */
-export async function openKernel({ config, databaseUrl, log, clock }: KernelFacts): Promise<Kernel> {
+export async function openKernel({ config, databaseUrl, nats, log, clock }: KernelFacts): Promise<Kernel> {
   const root = vaultKey(config)
   const db = openDb({ url: databaseUrl, log })
   const vault = openVault([root])
+  const bus = await openBus({ urls: [nats.url], keys: nats.keys, log, clock })
+  const events = openEvents({ db, bus, clock, log, vault })
+  const feed = openFeed(log, bus)
+  const policy = new PolicyEngine({
+    db,
+    clock,
+    log,
+    onWake: (run) => bus.onWake('policy', run),
+    wake: () => bus.wake('policy'),
+  })
+  policy.start()
   return {
     config,
     log,
     clock,
     db,
     vault,
+    bus,
+    events,
+    trail: openTrail(db, events),
+    feed,
+    policy,
     authenticator: authenticator(db, clock),
     tokens: openTokens(db, clock, vault),
     derivedKey: (purpose) => createHmac('sha256', root).update(purpose).digest(),
-    close: () => db.close(),
+    async close() {
+      await policy.stop()
+      feed.close()
+      await events.close()
+      await bus.close()
+      await db.close()
+    },
   }
 }
 

@@ -14,6 +14,8 @@ import type { HttpServer } from '../kernel/http/index.ts'
 import { bindRole, createKey, createTenant, createUser, type Principal } from '../kernel/identity/index.ts'
 import { prepareDataFolder } from '../kernel/managed/index.ts'
 import { type Kernel, openKernel } from '../kernel/kernel.ts'
+import { installDefaultPolicy } from '../kernel/policy/index.ts'
+import { startNats } from './nats.ts'
 
 /** A tenant of a test, with one key for each built-in role. */
 export interface TestTenant {
@@ -89,6 +91,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   config.rateLimits.scale = options.rateScale ?? 100_000
   config.egress.allow = ['127.0.0.0/8', '::1/128']
   options.config?.(config)
+  // A server of its own: worlds of other files would take this one's messages from a shared queue group.
+  const nats = await startNats()
   const clock = options.movableClock ? testClock() : undefined
   const log = pino({ level: process.env['TEST_LOG'] ?? 'fatal' })
   const kernel = await openKernel({
@@ -129,6 +133,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     async close() {
       await http.close()
       await kernel.close()
+      await nats.stop()
       await database.drop()
       rmSync(dataDir, { recursive: true, force: true })
     },
@@ -158,6 +163,7 @@ export async function makeTenant(kernel: Kernel, slug: string): Promise<TestTena
     })
     await bindRole(tx, tenant.id, admin.id, 'platform-admin')
     for (const role of ['system-agent', 'worker']) await bindRole(tx, tenant.id, admin.id, role)
+    await installDefaultPolicy(tx, now, tenant.id)
     const keys: Record<string, string> = {}
     for (const role of BUILT_IN_ROLES) {
       const { token } = await createKey(tx, now, {

@@ -1,1 +1,2 @@
 export { mask, record, type AuditEntry } from './record.ts'
+export { openTrail, type Trail, type Verdict } from './trail.ts'

@@ -1,6 +1,6 @@
 import { ids, type Instant } from '../clock/index.ts'
 import { at, jsonb, sql, type Tx } from '../db/index.ts'
-import type { Actor } from '../identity/principal.ts'
+import type { Actor } from '../identity/index.ts'
 
 /** One row of the trail before it is numbered and chained (decisions D1). */
 export interface AuditEntry {
@@ -30,7 +30,10 @@ export function mask(value: unknown, depth = 0): unknown {
   if (depth > 8 || typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.slice(0, 200).map((each) => mask(each, depth + 1))
   return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [key, SECRET.test(key) && typeof each === 'string' && each !== '' ? '***' : mask(each, depth + 1)]),
+    Object.entries(value).map(([key, each]) => [
+      key,
+      SECRET.test(key) && typeof each === 'string' && each !== '' ? '***' : mask(each, depth + 1),
+    ]),
   )
 }
 
@@ -39,6 +42,9 @@ export async function record(tx: Tx, entry: AuditEntry, tenantId = tx.tenantId):
   const { at: when, ...rest } = entry
   const masked = { ...rest, before: mask(rest.before), after: mask(rest.after), metadata: mask(rest.metadata) }
   let body = jsonb(masked)
-  if (body.length > MAX_BYTES) body = jsonb({ ...masked, before: undefined, after: undefined, metadata: { truncated: true } })
-  await tx.run(sql`insert into outbox (tenant_id, id, kind, at, body) values (${tenantId}, ${ids.next()}, 'audit', ${at(when)}, ${body})`)
+  if (body.length > MAX_BYTES)
+    body = jsonb({ ...masked, before: undefined, after: undefined, metadata: { truncated: true } })
+  await tx.run(
+    sql`insert into outbox (tenant_id, id, kind, at, body) values (${tenantId}, ${ids.next()}, 'audit', ${at(when)}, ${body})`,
+  )
 }

@@ -1,1 +1,5 @@
-export { publish, type NewEvent } from './publish.ts'
+export { type Checkpoint, type CheckpointSigner, type Envelope } from './checkpoints.ts'
+export { type Events, openEvents } from './events.ts'
+export { type Feed, type LiveEvent, openFeed } from './feed.ts'
+export { type NewEvent, publish } from './publish.ts'
+export { type Chain, type DomainEvent, FIRST_HASH, linkHash } from './sealed.ts'
