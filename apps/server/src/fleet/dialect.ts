@@ -1,4 +1,4 @@
-import type { Fault, Page } from '@wheelhouse/contract'
+import type { Fault, FaultCode, Page } from '@wheelhouse/contract'
 import { type Dialect, pageCount, type RenderFacts } from '../kernel/http/index.ts'
 
 const NAMES: Readonly<Record<number, string>> = {
@@ -17,18 +17,32 @@ const NAMES: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 }
 
-/** fleet.md, error tags: a body that is no JSON is 400, one that does not fit is 422 with `details` by field. */
-function validation(fault: Fault): { status: number; error: string; details: unknown } {
+/** Conditions whose `error` member is not the name of their status (fleet.md §2). */
+const LABELS: Partial<Record<FaultCode, string>> = { COMMAND_FAILED: 'Command Failed' }
+
+const INVALID = new Set<FaultCode>([
+  'VAL_SCHEMA',
+  'VAL_REQUIRED',
+  'VAL_UNKNOWN_FIELD',
+  'VAL_INVALID_PAGINATION',
+  'VAL_INVALID_RANGE',
+])
+
+/** The groups whose document answers 400 where the others answer 422 (fleet.md §2, error tags V400 and V422). */
+const ANSWERS_400 = /^\/api\/v1\/(alerts|costs|drift|extensions|secrets|me|admin\/extensions)(\/|$)/
+
+/** fleet.md, error tags: an id that cannot be one is 400, a body or query that does not fit is 422 with `details` by field. */
+function validation(fault: Fault, path: string): { status: number; error: string; details: unknown } {
   const fieldErrors: Record<string, string[]> = {}
   const formErrors: string[] = []
   for (const { field, message } of fault.violations ?? []) {
     if (field === '') formErrors.push(message)
     else (fieldErrors[field.split(/[.[]/)[0] ?? field] ??= []).push(message)
   }
-  const inBody = fault.details?.['in'] === 'body'
+  const is422 = fault.details?.['in'] !== 'params' && !ANSWERS_400.test(path)
   return {
-    status: inBody ? 422 : 400,
-    error: inBody ? 'Validation Error' : 'Bad Request',
+    status: is422 ? 422 : 400,
+    error: is422 ? 'Validation Error' : 'Bad Request',
     details: { formErrors, fieldErrors },
   }
 }
@@ -81,20 +95,18 @@ export const fleetDialect: Dialect = {
       ...(flat ? paging(page) : {}),
     }
   },
-  error(fault) {
-    const checked =
-      fault.code === 'VAL_SCHEMA' || fault.code === 'VAL_REQUIRED' || fault.code === 'VAL_UNKNOWN_FIELD'
-        ? validation(fault)
-        : undefined
+  error(fault, { path }) {
+    const checked = INVALID.has(fault.code) ? validation(fault, path) : undefined
     const status = checked?.status ?? (fault.status === 405 ? 404 : fault.status)
     return {
       status,
       body: {
-        error: checked?.error ?? NAMES[status] ?? 'Error',
+        error: checked?.error ?? LABELS[fault.code] ?? NAMES[status] ?? 'Error',
         message: message(fault),
         statusCode: status,
         ...(checked ? { details: checked.details } : {}),
         ...(status === 429 ? { retryAfter: Math.max(1, Math.ceil((fault.retryAfterMs ?? 1000) / 1000)) } : {}),
+        ...(fault.code === 'POLICY_DENIED' && fault.details ? { details: fault.details } : {}),
         ...fault.extra,
       },
     }

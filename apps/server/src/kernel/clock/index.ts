@@ -21,8 +21,19 @@ export function testClock(start: Instant = Date.now()): Clock & { advance(ms: nu
   }
 }
 
+let made = 0
+
 /** Ids of ours: UUIDv7, lower case, in the order of their making within one process. */
-export const ids = { next: (): string => v7() }
+export const ids = {
+  next: (): string => v7(),
+  /** One whose time is `at`, so that the id finds the day of its row (decisions D4); of equal times the later made is the greater. */
+  at: (at: Instant): string => v7({ msecs: at, seq: (made = (made + 1) & 0x7fffffff) }),
+  /** The instant inside such an id, or undefined where it is no UUIDv7. */
+  timeOf: (id: string): Instant | undefined =>
+    /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(id)
+      ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+      : undefined,
+}
 
 /** RFC 3339 UTC with milliseconds. */
 export const iso = (at: Instant): string => new Date(at).toISOString()

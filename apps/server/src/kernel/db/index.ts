@@ -1,3 +1,4 @@
+export { type Batch, type BatchOptions, openBatch } from './batch.ts'
 export { sql } from 'kysely'
 export { openDb, type Db, type DbOptions } from './pools.ts'
 export { type Statement, type Tx } from './tx.ts'
