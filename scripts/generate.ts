@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { errorList, permissionList, publicList } from './catalogues.ts'
 import { configReference } from '../apps/server/src/kernel/config/index.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -8,6 +9,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Every file that is made from the code and committed, so that its diff is the review of what changed for the world. */
 const GENERATED: Record<string, () => string | Promise<string>> = {
   'docs/configuration.md': configReference,
+  'docs/generated/permissions.md': permissionList,
+  'docs/generated/errors.md': errorList,
+  'docs/generated/public-endpoints.md': publicList,
 }
 
 /** Writes the files that differ, or with `check` only names them. Returns their paths. */
