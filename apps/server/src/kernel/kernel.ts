@@ -4,11 +4,13 @@ import { type Bus, openBus, type OperatorKeys } from './bus/index.ts'
 import type { Clock } from './clock/index.ts'
 import type { Config } from './config/index.ts'
 import { type Db, openDb } from './db/index.ts'
+import { type Egress, openEgress } from './egress/index.ts'
 import { type Events, type Feed, openEvents, openFeed } from './events/index.ts'
 import { openTrail, type Trail } from './audit/index.ts'
 import { authenticator, type Authenticator, openTokens, type Tokens } from './identity/index.ts'
 import { keepSecret } from './managed/index.ts'
 import { PolicyEngine } from './policy/index.ts'
+import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
 
 /** What every domain stands on. A domain takes the parts it needs: `({ db, jobs }: Kernel) => serve(…)`. */
@@ -24,6 +26,9 @@ export interface Kernel {
   /** What just happened, for the sockets of all replicas; not kept. */
   feed: Feed
   policy: PolicyEngine
+  /** The only way to the outside (decisions D9). */
+  egress: Egress
+  schedule: Schedule
   authenticator: Authenticator
   tokens: Tokens
   /** A key for one purpose, derived from the vault's: the same on all replicas, never stored. */
@@ -55,6 +60,8 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     wake: () => bus.wake('policy'),
   })
   policy.start()
+  const schedule = openSchedule({ db, clock, log })
+  for (const task of retentionTasks(db, clock)) await schedule.add(task)
   return {
     config,
     log,
@@ -66,10 +73,12 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     trail: openTrail(db, events),
     feed,
     policy,
+    schedule,
     authenticator: authenticator(db, clock),
     tokens: openTokens(db, clock, vault),
     derivedKey: (purpose) => createHmac('sha256', root).update(purpose).digest(),
     async close() {
+      await schedule.close()
       await policy.stop()
       feed.close()
       await events.close()
