@@ -73,6 +73,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     trail: openTrail(db, events),
     feed,
     policy,
+    egress: openEgress(config.egress.allow),
     schedule,
     authenticator: authenticator(db, clock),
     tokens: openTokens(db, clock, vault),
