@@ -1,0 +1,2 @@
+export { openSchedule, type Schedule, type Task } from './schedule.ts'
+export { retentionTasks } from './retention.ts'
