@@ -79,15 +79,18 @@ export function modernNode() {
 
 /**
  * Goes on as `node args` under the modern Node and never returns: in this very process where Node can do that, else in a child
- * that gets our streams and signals and whose end is ours.
+ * that gets our streams and signals and whose end is ours. Begun by npm, it ends with npm, however npm ended.
  */
 export function becomeNode(args) {
-  const node = modernNode()
-  if (typeof process.execve === 'function') process.execve(node, [node, ...args], process.env)
-  const [program, words] = bindsChildren() ? ['setpriv', ['--pdeathsig=TERM', '--', node, ...args]] : [node, args]
+  const command = [modernNode(), ...args]
+  const canReplace = typeof process.execve === 'function'
+  const setpriv = !canReplace || process.env.npm_lifecycle_event ? findProgram('setpriv') : undefined
+  const bound = setpriv && spawnSync(setpriv, ['--pdeathsig=TERM', 'true']).status === 0
+  const [program, ...words] = bound ? [setpriv, '--pdeathsig=TERM', '--', ...command] : command
+  if (canReplace) process.execve(program, [program, ...words], process.env)
   const child = spawn(program, words, { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-  child.once('error', (error) => fail(`${node} cannot be started: ${error.message}`))
+  child.once('error', (error) => fail(`${program} cannot be started: ${error.message}`))
   child.once('exit', (code, signal) => {
     if (signal) {
       process.removeAllListeners(signal)
@@ -95,11 +98,6 @@ export function becomeNode(args) {
     } else process.exit(code ?? 1)
   })
   return new Promise(() => undefined)
-}
-
-/** Whether util-linux's setpriv can give a child the parent-death signal. */
-function bindsChildren() {
-  return process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig=KILL', 'true']).status === 0
 }
 
 /** The path of a program, also where Debian keeps those of administrators; undefined when it is not installed. */

@@ -5,7 +5,7 @@ import { systemClock } from './kernel/clock/index.ts'
 import { ConfigError, loadConfig } from './kernel/config/index.ts'
 import { migrate } from './kernel/db/index.ts'
 import { openKernel } from './kernel/kernel.ts'
-import { startManaged } from './kernel/managed/index.ts'
+import { StartError, startManaged } from './kernel/managed/index.ts'
 import { installation } from './installation.ts'
 
 /** How long an orderly stop may take before what is left is ended hard. */
@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => (stopping ??= stopAll(closers))
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref()
       void stop().then(
@@ -73,13 +73,17 @@ async function stopAll(closers: readonly (() => Promise<unknown>)[]): Promise<vo
   if (failures.length > 0) throw new AggregateError(failures)
 }
 
+/** What a person can mend is told without a stack. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof ConfigError || error instanceof StartError) return error.message
+  const { code, port } = error as { code?: string; port?: number }
+  if (code === 'EADDRINUSE')
+    return `Port ${port} is in use. Set WHEELHOUSE_PORT (and its sisters, docs/configuration.md) to another one, or to 0 for a free one.`
+  return error.stack ?? error.message
+}
+
 main().catch((error: unknown) => {
-  const text =
-    error instanceof ConfigError
-      ? error.message
-      : error instanceof Error
-        ? (error.stack ?? error.message)
-        : String(error)
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`\n${reason(error)}\n`)
   process.exit(error instanceof ConfigError ? 2 : 1)
 })

@@ -9,6 +9,7 @@ import { childIdentity, isRoot, launch } from './launch.ts'
 import { endLeftovers } from './leftovers.ts'
 import { openLog } from './log-file.ts'
 import { stage } from './staging.ts'
+import { StartError } from './start-error.ts'
 import { supervise, type Supervised } from './supervise.ts'
 
 export interface ManagedAgent extends Supervised {
@@ -31,7 +32,7 @@ const BUNDLE = join('apps', 'agent', 'dist', 'agent.mjs')
 /** The agent of this host as our child, its files in `<data>/agent`. Started by root it has a user of its own. */
 export async function startManagedAgent({ dataDir, url, token, log }: AgentOptions): Promise<ManagedAgent> {
   const bundle = join(PROJECT, BUNDLE)
-  if (!existsSync(bundle)) throw new Error(`The agent's program ${bundle} is missing; run \`npm run build\`.`)
+  if (!existsSync(bundle)) throw new StartError(`The agent's program ${bundle} is missing; run \`npm run build\`.`)
   const dir = join(dataDir, 'agent')
   const identity = childIdentity('agent')
   prepareChildFolder(dir, identity)

@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { bindsToParent, isRoot, launch, namedIdentity, type Identity } from './launch.ts'
 import type { PostgresBinaries } from './postgres-binaries.ts'
+import { StartError } from './start-error.ts'
 
 export interface Cluster {
   binaries: PostgresBinaries
@@ -38,7 +39,7 @@ export function initCluster(cluster: Cluster, user: string, password: string): v
   // initdb looks its user up in /etc/passwd; the database itself does not, so the files change hands afterwards.
   const maker = isRoot() ? namedIdentity() : undefined
   if (isRoot() && !maker)
-    throw new Error('PostgreSQL refuses to run as root, and /etc/passwd names no user `nobody` to prepare it as.')
+    throw new StartError('PostgreSQL refuses to run as root, and /etc/passwd names no user `nobody` to prepare it as.')
   for (const folder of [dir, fresh]) own(folder, 0o700, maker)
   writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 })
   own(passwordFile, 0o600, maker)
@@ -59,7 +60,7 @@ export function initCluster(cluster: Cluster, user: string, password: string): v
     ...(bindsToParent() ? {} : maker),
   })
   rmSync(passwordFile)
-  if (made.status !== 0) throw new Error(`initdb failed: ${(made.stderr || made.error?.message || '').trim()}`)
+  if (made.status !== 0) throw new StartError(`initdb failed: ${(made.stderr || made.error?.message || '').trim()}`)
   if (isRoot()) chownTree(dir, cluster.identity)
   renameSync(fresh, data)
 }
@@ -104,7 +105,7 @@ export async function startPostmaster(
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
     const said = readFileSync(options.logFile, 'utf8').slice(logStart).trim()
     if (!said.includes('pre-existing shared memory block') || Date.now() > deadline)
-      throw new Error(`PostgreSQL did not start: ${said.slice(-2000) || 'it said nothing'}`)
+      throw new StartError(`PostgreSQL did not start: ${said.slice(-2000) || 'it said nothing'}`)
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
 }
@@ -157,7 +158,7 @@ function own(path: string, mode: number, identity: Identity | undefined): void {
 function chownTree(dir: string, identity: Identity | undefined): void {
   if (!identity) return
   const done = spawnSync('chown', ['-R', `${identity.uid}:${identity.gid}`, dir], { encoding: 'utf8' })
-  if (done.status !== 0) throw new Error(`Cannot hand ${dir} to the database's user: ${done.stderr}`)
+  if (done.status !== 0) throw new StartError(`Cannot hand ${dir} to the database's user: ${done.stderr}`)
 }
 
 /** PG* variables of the caller's shell must not reach our cluster. */

@@ -14,6 +14,7 @@ import { spawnSync } from 'node:child_process'
 import { createServer, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { isRoot, type Identity } from './launch.ts'
+import { StartError } from './start-error.ts'
 
 /** Makes the data folder, mode 0700, or throws with what stands in the way. */
 export function prepareDataFolder(dir: string): void {
@@ -22,12 +23,12 @@ export function prepareDataFolder(dir: string): void {
     const { uid, mode } = statSync(dir)
     const me = process.getuid?.()
     if (me !== undefined && uid !== me && !isRoot())
-      throw new Error(`it belongs to user ${uid}; start Wheelhouse as that user or give the folder to yourself`)
+      throw new StartError(`it belongs to user ${uid}; start Wheelhouse as that user or give the folder to yourself`)
     if ((mode & 0o777) !== 0o700) chmodSync(dir, 0o700)
     for (const name of ['secrets', 'logs']) mkdirSync(join(dir, name), { recursive: true, mode: 0o700 })
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`The data folder ${dir} cannot be used (WHEELHOUSE_DATA_DIR names another one): ${reason}`, {
+    throw new StartError(`The data folder ${dir} cannot be used (WHEELHOUSE_DATA_DIR names another one): ${reason}`, {
       cause,
     })
   }
@@ -39,11 +40,11 @@ export function prepareChildFolder(dir: string, identity: Identity | undefined):
   const owner = identity?.uid ?? process.getuid?.()
   if (owner === undefined || statSync(dir).uid === owner) return
   if (!isRoot())
-    throw new Error(
+    throw new StartError(
       `${dir} was made by another user (an earlier start as root?); give the data folder to yourself with chown -R`,
     )
   const done = spawnSync('chown', ['-R', `${owner}:${identity?.gid ?? process.getgid?.()}`, dir], { encoding: 'utf8' })
-  if (done.status !== 0) throw new Error(`${dir} cannot be handed to its user: ${done.stderr}`)
+  if (done.status !== 0) throw new StartError(`${dir} cannot be handed to its user: ${done.stderr}`)
 }
 
 export interface FolderLock {
@@ -57,7 +58,7 @@ export interface FolderLock {
 export async function lockDataFolder(dir: string): Promise<FolderLock> {
   const pidFile = join(dir, 'server.pid')
   const refused = () =>
-    new Error(
+    new StartError(
       `Another Wheelhouse (pid ${readPid(pidFile) ?? 'unknown'}) is running on the data folder ${dir}. Stop it, or set WHEELHOUSE_DATA_DIR.`,
     )
   if (process.platform === 'linux') {

@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess, type SpawnOptions, type StdioOptions } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /** A system user by its numbers. It needs no entry in /etc/passwd. */
@@ -18,8 +18,6 @@ export interface Launch {
   deathSignal: 'INT' | 'TERM' | 'KILL'
   /** File descriptor (or 'ignore' / 'pipe') of stdout and stderr. */
   output: number | 'ignore' | 'pipe'
-  /** An IPC channel beside the streams, for Node children. */
-  ipc?: boolean
 }
 
 /**
@@ -28,15 +26,13 @@ export interface Launch {
  */
 export function launch(options: Launch): ChildProcess {
   const { program, args, cwd, env, identity, deathSignal, output } = options
-  const stdio = options.ipc ? (['ignore', output, output, 'ipc'] as const) : (['ignore', output, output] as const)
-  if (!bindsToParent()) return spawn(program, args, { cwd, env, stdio: [...stdio], ...identity })
+  const stdio: StdioOptions = ['ignore', output, output]
+  // A process group of its own: a Ctrl-C in the terminal is for the server, which ends its children in order.
+  const common: SpawnOptions = { cwd, env, stdio, detached: true }
+  if (!bindsToParent()) return spawn(program, args, { ...common, ...identity })
   const user = identity ? [`--reuid=${identity.uid}`, `--regid=${identity.gid}`, '--clear-groups'] : []
   // The signal is set after the change of user, which would clear it.
-  return spawn('setpriv', [...user, `--pdeathsig=${deathSignal}`, '--', program, ...args], {
-    cwd,
-    env,
-    stdio: [...stdio],
-  })
+  return spawn('setpriv', [...user, `--pdeathsig=${deathSignal}`, '--', program, ...args], common)
 }
 
 let binds: boolean | undefined

@@ -6,6 +6,7 @@ import { startManagedAgent, type ManagedAgent } from './agent.ts'
 import { keepSecret, lockDataFolder, prepareDataFolder } from './data-folder.ts'
 import { startManagedNats } from './nats.ts'
 import { startManagedPostgres } from './postgres.ts'
+import { StartError } from './start-error.ts'
 import type { ChildStatus, Supervised } from './supervise.ts'
 
 /** What the server stands on, whether it is ours or was given. */
@@ -97,7 +98,7 @@ async function allOrNothing<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]>
 function givenKeys({ dataDir, natsOperatorFile }: Needed): OperatorKeys {
   if (natsOperatorFile) return JSON.parse(readFileSync(natsOperatorFile, 'utf8')) as OperatorKeys
   return keepSecret<OperatorKeys>(dataDir, 'operator.json', () => {
-    throw new Error(
+    throw new StartError(
       'NATS_URL needs the keys of its operator: set WHEELHOUSE_NATS_OPERATOR_FILE (see docs/operations.md)',
     )
   })

@@ -9,6 +9,7 @@ import { keepSecret, prepareChildFolder } from './data-folder.ts'
 import { childIdentity, launch } from './launch.ts'
 import { endLeftovers } from './leftovers.ts'
 import { openLog } from './log-file.ts'
+import { StartError } from './start-error.ts'
 import { supervise, type Supervised } from './supervise.ts'
 
 export interface ManagedNats extends Supervised {
@@ -44,7 +45,7 @@ export function findNatsServer(env: NodeJS.ProcessEnv = process.env): string {
       // The next folder may have it.
     }
   }
-  throw new Error(
+  throw new StartError(
     'nats-server is not installed. Install it (`sudo apt-get install nats-server`, `brew install nats-server`, or the binary ' +
       'from nats.io on the path), or set NATS_URL to a running one.',
   )
@@ -93,7 +94,7 @@ export async function startManagedNats({ dataDir, host, port, wsPort, log }: Nat
     },
   })
   const open = ports as Ports | undefined
-  if (!open) throw new Error('nats-server named no ports')
+  if (!open) throw new StartError('nats-server named no ports')
   const reach = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   return { ...supervised, keys, url: `nats://${reach}:${open.port}`, wsUrl: `ws://${reach}:${open.wsPort}` }
 }
@@ -114,7 +115,7 @@ async function listening(child: ChildProcess, dir: string, logFile: string): Pro
   child.kill('SIGKILL')
   const said = readFileSync(logFile, 'utf8').split('\n').slice(-8).join('\n').trim()
   const taken = said.includes('address already in use')
-  throw new Error(
+  throw new StartError(
     `nats-server did not start: ${said || 'it said nothing'}` +
       (taken ? '\nSet WHEELHOUSE_NATS_PORT and WHEELHOUSE_NATS_WS_PORT to other ports, or to 0 for free ones.' : ''),
   )

