@@ -10,6 +10,7 @@ import {
   type Surface,
 } from '@wheelhouse/contract'
 import { ApiError, readError } from './api-error.ts'
+import { readEvents, type ServerEvent } from './event-stream.ts'
 
 /** One page, whatever the surface calls its members. */
 export interface ListReply<T> {
@@ -49,6 +50,26 @@ type SurfaceClient<S> = { [K in keyof S]: S[K] extends Area ? AreaClient<S[K]> :
 export type Client = { [S in keyof typeof contract]: SurfaceClient<(typeof contract)[S]> } & {
   /** Calls any path and gives the answer as it came; refusals are thrown all the same. */
   request(method: string, path: string, options?: RawOptions): Promise<RawAnswer>
+  /** Calls a declared endpoint and gives both the answer as it came and the value inside its envelope. */
+  exchange<E extends Endpoint>(surface: Surface, endpoint: E, input: Input<E>): Promise<Exchange<E>>
+  /**
+   * The events of a stream, across broken connections: it connects again with Last-Event-ID until the caller stops reading, the
+   * signal aborts, or the server refuses for good (thrown as ApiError).
+   */
+  events(path: string, options?: EventOptions): AsyncGenerator<ServerEvent, void, undefined>
+}
+
+/** An answer as it came, and the value that its declaration promises. */
+export interface Exchange<E extends Endpoint> extends RawAnswer {
+  value: Reply<E>
+}
+
+export interface EventOptions extends Omit<RawOptions, 'body'> {
+  surface?: Surface
+  /** Where to begin: only what came after this event. */
+  lastEventId?: string
+  /** Called each time the stream stands: 0 for the first time, then how often it had to be joined again. */
+  onOpen?: (again: number) => void
 }
 
 export interface RawOptions {
@@ -111,14 +132,14 @@ function unwrap(surface: Surface, endpoint: Endpoint, body: unknown): unknown {
 export function createClient(declared: typeof contract, options: ClientOptions): Client {
   const call = options.fetch ?? globalThis.fetch.bind(globalThis)
 
-  async function send(
+  async function open(
     method: string,
     path: string,
     { query, body, headers, signal }: RawOptions,
     surface?: Surface,
-  ): Promise<RawAnswer> {
+  ): Promise<Response> {
     const token = await options.token?.()
-    const response = await call(`${options.url}${path}${queryOf(query)}`, {
+    return call(`${options.url}${path}${queryOf(query)}`, {
       method,
       credentials: 'same-origin',
       headers: {
@@ -132,8 +153,11 @@ export function createClient(declared: typeof contract, options: ClientOptions):
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
     })
-    const text = await response.text()
-    const parsed = parse(text, response.headers.get('content-type') ?? '')
+  }
+
+  async function send(method: string, path: string, raw: RawOptions, surface?: Surface): Promise<RawAnswer> {
+    const response = await open(method, path, raw, surface)
+    const parsed = parse(await response.text(), response.headers.get('content-type') ?? '')
     if (!response.ok) throw readError(response, parsed)
     return { status: response.status, headers: response.headers, body: parsed }
   }
@@ -149,21 +173,52 @@ export function createClient(declared: typeof contract, options: ClientOptions):
           error.retryAfterMs <= 10_000 &&
           method === 'GET'
         if (!again || attempt >= (options.retries ?? 2)) throw error
-        await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs))
+        await pause(error.retryAfterMs ?? 0, raw.signal)
+        raw.signal?.throwIfAborted()
       }
     }
   }
 
+  async function exchange(
+    surface: Surface,
+    endpoint: Endpoint,
+    input: RawOptions & { params?: Readonly<Record<string, unknown>> },
+  ): Promise<RawAnswer & { value: unknown }> {
+    const method = endpoint.method === 'ANY' ? 'POST' : endpoint.method
+    const answer = await patient(method, pathOf(endpoint.path, input.params), input, surface)
+    return { ...answer, value: unwrap(surface, endpoint, answer.body) }
+  }
+
   const endpointCall =
-    (surface: Surface, endpoint: Endpoint) => async (input: RawOptions & { params?: Record<string, unknown> }) => {
-      const { body } = await patient(
-        endpoint.method === 'ANY' ? 'POST' : endpoint.method,
-        pathOf(endpoint.path, input.params),
-        input,
-        surface,
-      )
-      return unwrap(surface, endpoint, body)
+    (surface: Surface, endpoint: Endpoint) => async (input: RawOptions & { params?: Record<string, unknown> }) =>
+      (await exchange(surface, endpoint, input)).value
+
+  async function* events(path: string, given: EventOptions = {}): AsyncGenerator<ServerEvent, void, undefined> {
+    const { surface, onOpen, signal, ...raw } = given
+    let lastEventId = given.lastEventId ?? ''
+    let opened = 0
+    for (let failures = 0; ; failures += 1) {
+      if (signal?.aborted) return
+      try {
+        const headers = { ...raw.headers, accept: 'text/event-stream', ...resumeFrom(lastEventId) }
+        const response = await open('GET', path, { query: raw.query, headers, signal }, surface)
+        if (!response.ok || !response.body)
+          throw readError(response, parse(await response.text(), response.headers.get('content-type') ?? ''))
+        onOpen?.(opened)
+        opened += 1
+        failures = 0
+        for await (const event of readEvents(response.body)) {
+          if (event.id !== '') lastEventId = event.id
+          yield event
+        }
+      } catch (error) {
+        if (signal?.aborted) return
+        // The first connection tells whether this can work at all; a later one may meet a server that is just starting.
+        if (opened === 0 || (error instanceof ApiError && error.status < 500 && error.status !== 429)) throw error
+      }
+      await pause(Math.min(15_000, 500 * 2 ** failures), signal)
     }
+  }
 
   const tree = Object.fromEntries(
     Object.entries(declared).map(([surface, areas]) => [
@@ -181,6 +236,8 @@ export function createClient(declared: typeof contract, options: ClientOptions):
   return {
     ...tree,
     request: (method: string, path: string, raw: RawOptions = {}) => patient(method, path, raw),
+    exchange,
+    events,
   } as unknown as Client
 }
 
@@ -188,3 +245,19 @@ function parse(text: string, contentType: string): unknown {
   if (text === '') return null
   return contentType.includes('json') ? (JSON.parse(text) as unknown) : text
 }
+
+const resumeFrom = (lastEventId: string): Readonly<Record<string, string>> =>
+  lastEventId === '' ? {} : { 'last-event-id': lastEventId }
+
+/** Waits, or less when the signal aborts. */
+const pause = (ms: number, signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', over)
+      resolve()
+    }
+    const timer = setTimeout(over, ms)
+    signal?.addEventListener('abort', over)
+    if (signal?.aborted) over()
+  })
