@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { pino } from 'pino'
+import { loadConfig } from '../../apps/server/src/kernel/config/index.ts'
+import { type Managed, startManaged } from '../../apps/server/src/kernel/managed/index.ts'
+
+const MAIN = fileURLToPath(new URL('../../apps/server/src/main.ts', import.meta.url))
+const READY_WITHIN_MS = 60_000
+
+/** A real installation for one run: managed PostgreSQL and nats-server, and the server as a process of its own. */
+export interface Ground {
+  url: string
+  apiKey: string
+  tenant: string
+  natsUrl: string
+  databaseUrl: string
+  /** The schema's owner: what is beside us in the same database goes through this. */
+  pool: pg.Pool
+  server: ChildProcess
+  /** From spawning the server to its first answer. */
+  startedInMs: number
+  managed: Managed
+  stop(): Promise<void>
+}
+
+/** Starts everything on free loopback ports in a folder that `stop` removes. */
+export async function layGround(): Promise<Ground> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'wh-bench-'))
+  const env = { ...process.env, WHEELHOUSE_DATA_DIR: dataDir, WHEELHOUSE_NATS_PORT: '0', WHEELHOUSE_NATS_WS_PORT: '0' }
+  const config = loadConfig({
+    argv: [],
+    env: { WHEELHOUSE_DATA_DIR: dataDir, WHEELHOUSE_NATS_PORT: '0', WHEELHOUSE_NATS_WS_PORT: '0' },
+    cwd: dataDir,
+  })
+  const managed = await startManaged(config, pino({ level: 'warn' }))
+  const serverDir = join(dataDir, 'server')
+  const started = performance.now()
+  const server = spawn(process.execPath, [MAIN], {
+    env: {
+      ...env,
+      WHEELHOUSE_DATA_DIR: serverDir,
+      WHEELHOUSE_PORT: '0',
+      WHEELHOUSE_GRPC_PORT: '0',
+      DATABASE_URL: managed.databaseUrl,
+      NATS_URL: managed.nats.url,
+      WHEELHOUSE_NATS_OPERATOR_FILE: join(dataDir, 'secrets', 'operator.json'),
+      WHEELHOUSE_RATE_LIMITS_SCALE: '1000000',
+      WHEELHOUSE_AGENT_ENABLED: 'false',
+      WHEELHOUSE_LOG_LEVEL: 'warn',
+    },
+    stdio: ['ignore', 'inherit', 'ignore'],
+  })
+  const connection = await ready(serverDir, server)
+  const startedInMs = performance.now() - started
+  const pool = new pg.Pool({ connectionString: managed.databaseUrl, max: 8 })
+  return {
+    url: connection.url,
+    apiKey: connection.admin.apiKey,
+    tenant: connection.tenant,
+    natsUrl: managed.nats.url,
+    databaseUrl: managed.databaseUrl,
+    pool,
+    server,
+    startedInMs,
+    managed,
+    async stop() {
+      await pool.end()
+      await ended(server)
+      await managed.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+interface Connection {
+  url: string
+  tenant: string
+  admin: { apiKey: string }
+  pid: number
+}
+
+async function ready(dataDir: string, server: ChildProcess): Promise<Connection> {
+  const deadline = performance.now() + READY_WITHIN_MS
+  while (performance.now() < deadline) {
+    if (server.exitCode !== null) throw new Error(`The server ended with ${server.exitCode}`)
+    try {
+      const connection = JSON.parse(readFileSync(join(dataDir, 'connection.json'), 'utf8')) as Connection
+      if (connection.pid === server.pid && (await fetch(`${connection.url}/readyz`)).ok) return connection
+    } catch {
+      // Not there yet: the deadline ends the wait.
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  throw new Error(`The server was not ready within ${READY_WITHIN_MS} ms`)
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return
+  const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  child.kill('SIGTERM')
+  await exit
+}
