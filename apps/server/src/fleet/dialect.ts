@@ -29,7 +29,7 @@ const INVALID = new Set<FaultCode>([
 ])
 
 /** The groups whose document answers 400 where the others answer 422 (fleet.md §2, error tags V400 and V422). */
-const ANSWERS_400 = /^\/api\/v1\/(alerts|costs|drift|extensions|secrets|me|admin\/extensions)(\/|$)/
+const ANSWERS_400 = /^\/api\/v1\/(alerts|costs|drift|extensions|secrets|me|admin\/extensions|logs\/stream)(\/|$)/
 
 /** fleet.md, error tags: an id that cannot be one is 400, a body or query that does not fit is 422 with `details` by field. */
 function validation(fault: Fault, path: string): { status: number; error: string; details: unknown } {

@@ -13,7 +13,8 @@ export const health = area({
     method: 'GET',
     path: '/health',
     group: 'Health',
-    summary: 'Whether what the server stands on answers; 503 when not. The word `ok` for callers that accept text alone',
+    summary:
+      'Whether what the server stands on answers; 503 when not. The word `ok` for callers that accept text alone',
     permission: 'public',
     rate: 'none',
     produces: 'application/json',

@@ -95,7 +95,8 @@ export const lifecycle = area({
     method: 'GET',
     path: '/api/v1/instances/{id}/lifecycle',
     group: 'Instance Lifecycle',
-    summary: 'The actions that the status of an instance allows, and of each of the four why it can or cannot be done now',
+    summary:
+      'The actions that the status of an instance allows, and of each of the four why it can or cannot be done now',
     permission: 'instance:read',
     floor: 'VIEWER',
     rate: 'fleet-default',

@@ -7,7 +7,8 @@ export const version = area({
     method: 'GET',
     path: '/api/v1/version',
     group: 'Version',
-    summary: 'Versions of the server and of the Sindri CLI beside it, and the oldest instance version that it works with',
+    summary:
+      'Versions of the server and of the Sindri CLI beside it, and the oldest instance version that it works with',
     permission: 'version:read',
     floor: 'VIEWER',
     rate: 'fleet-default',

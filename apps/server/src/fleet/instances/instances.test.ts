@@ -22,7 +22,14 @@ describe('registration by a console', () => {
     })
     expect(first).toMatchObject({
       status: 201,
-      body: { name: 'web-1', provider: 'fly', region: 'ams', status: 'RUNNING', extensions: ['docker'], configHash: null },
+      body: {
+        name: 'web-1',
+        provider: 'fly',
+        region: 'ams',
+        status: 'RUNNING',
+        extensions: ['docker'],
+        configHash: null,
+      },
     })
     const second = await register({ name: 'web-1', provider: 'aws' })
     expect(second).toMatchObject({
@@ -40,7 +47,10 @@ describe('registration by a console', () => {
         details: { fieldErrors: { name: [expect.any(String)], provider: [expect.stringContaining('fly')] } },
       },
     })
-    expect(await register({})).toMatchObject({ status: 422, body: { details: { fieldErrors: { name: ['is required'] } } } })
+    expect(await register({})).toMatchObject({
+      status: 422,
+      body: { details: { fieldErrors: { name: ['is required'] } } },
+    })
     expect(await world.call('POST', '/api/v1/instances', { body: '{' })).toMatchObject({
       status: 400,
       body: { error: 'Bad Request' },
@@ -66,7 +76,13 @@ describe('registration by an agent', () => {
     const first = await register(body, world.a.keys['system-agent'])
     expect(first).toMatchObject({
       status: 201,
-      body: { id: 'host.example.net', provider: 'kubernetes', region: 'fra', agentVersion: '1.2.3', extensions: ['node'] },
+      body: {
+        id: 'host.example.net',
+        provider: 'kubernetes',
+        region: 'fra',
+        agentVersion: '1.2.3',
+        extensions: ['node'],
+      },
     })
     const again = await register({ ...agent, provider: '', region: '', timestamp: '2026-01-01T00:00:00.123456789Z' })
     expect(again).toMatchObject({
@@ -102,7 +118,8 @@ describe('registration by an agent', () => {
 
 describe('lists', () => {
   test('filters, searches and pages in the superset envelope', async () => {
-    for (const n of [1, 2, 3]) await register({ name: `page-${n}`, provider: 'e2b', region: 'us-east-1', distro: 'fedora' })
+    for (const n of [1, 2, 3])
+      await register({ name: `page-${n}`, provider: 'e2b', region: 'us-east-1', distro: 'fedora' })
     const page = await list('provider=e2b&region=us-east-1&distro=fedora&status=RUNNING&search=PAGE&pageSize=2')
     expect(page.status).toBe(200)
     expect(page.body.instances.map((each: { name: string }) => each.name)).toEqual(['page-3', 'page-2'])
@@ -135,7 +152,9 @@ describe('lists', () => {
     expect((await register({ name: 'secret-team', provider: 'aws' })).status).toBe(409)
     expect((await world.call('GET', path)).body).toMatchObject({ teamId: 'payments', lastHeartbeat: null })
     await world.kernel.db.tenant(world.a.id, (tx) =>
-      tx.run(sql`insert into group_members (tenant_id, group_name, principal_id) values (${tx.tenantId}, 'payments', ${world.a.adminId})`),
+      tx.run(
+        sql`insert into group_members (tenant_id, group_name, principal_id) values (${tx.tenantId}, 'payments', ${world.a.adminId})`,
+      ),
     )
     world.kernel.authenticator.forget()
     expect((await world.call('GET', path, { as: world.a.keys.viewer })).status).toBe(200)
@@ -178,7 +197,13 @@ describe('leaving the fleet', () => {
     })
     expect(bulk).toMatchObject({
       status: 200,
-      body: { results: [{ id: body.id, success: false }, { id: 'nobody', success: false }], summary: { failed: 2 } },
+      body: {
+        results: [
+          { id: body.id, success: false },
+          { id: 'nobody', success: false },
+        ],
+        summary: { failed: 2 },
+      },
     })
     const { body: lifecycle } = await world.call('GET', `${path}/lifecycle`)
     expect(lifecycle).toMatchObject({ status: 'RUNNING', availableActions: ['suspend', 'destroy', 'backup'] })
@@ -187,7 +212,13 @@ describe('leaving the fleet', () => {
 })
 
 test('rebuilds the configuration of an instance as YAML', async () => {
-  const { body } = await register({ name: 'yaml', provider: 'fly', region: 'ams', distro: 'ubuntu', extensions: ['a:b'] })
+  const { body } = await register({
+    name: 'yaml',
+    provider: 'fly',
+    region: 'ams',
+    distro: 'ubuntu',
+    extensions: ['a:b'],
+  })
   const { body: answer } = await world.call('GET', `/api/v1/instances/${body.id}/config`)
   expect(answer.config).toBe(
     'version: "3.0"\nname: yaml\ndeployment:\n  provider: fly\ndistro: ubuntu\nextensions:\n  active:\n    - "a:b"\n  auto_install: true\nproviders:\n  fly:\n    region: ams\n',

@@ -73,7 +73,11 @@ function consoleForm(body: Registration): Wanted {
     wrong('distro', `must be one of ${DISTROS.join(', ')}`, 'enum')
   const [first] = violations
   if (first || body.name === undefined || body.provider === undefined)
-    throw new Fault('VAL_SCHEMA', { in: 'body' }, { message: `${first?.field ?? ''} ${first?.message ?? ''}`, violations })
+    throw new Fault(
+      'VAL_SCHEMA',
+      { in: 'body' },
+      { message: `${first?.field ?? ''} ${first?.message ?? ''}`, violations },
+    )
   return {
     ...common(body),
     id: undefined,

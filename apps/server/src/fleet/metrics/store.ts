@@ -1,0 +1,112 @@
+import { type Clock, ids, type Instant } from '../../kernel/clock/index.ts'
+import { at, type Db, openBatch, sql } from '../../kernel/db/index.ts'
+import type { Feed } from '../../kernel/events/index.ts'
+import type { EnsureDays } from '../telemetry/days.ts'
+import type { Sample } from './sample.ts'
+
+/** Raw samples and heartbeats are kept this long (fleet.md §3.7). */
+export const METRIC_RETENTION_MS = 7 * 86_400_000
+const AHEAD_MS = 5 * 60_000
+
+export const METRIC_TOPIC = 'metrics'
+export const HEARTBEAT_TOPIC = 'heartbeat'
+
+export interface Beat {
+  instanceId: string
+  at: Instant
+  cpuPercent: number | null
+  memoryUsed: number | null
+  memoryTotal: number | null
+  diskUsed: number | null
+  diskTotal: number | null
+  uptimeSeconds: number
+}
+
+export interface MetricStore {
+  /** Stores a sample of one of the tenant's instances, durable when it resolves; then live streams see it. */
+  addSample(tenantId: string, sample: Sample): Promise<void>
+  addBeat(tenantId: string, beat: Beat): Promise<void>
+}
+
+interface Kept {
+  tenantId: string
+  id: string
+}
+
+export function openMetricStore({
+  db,
+  feed,
+  clock,
+  days,
+}: {
+  db: Db
+  feed: Feed
+  clock: Clock
+  days: EnsureDays
+}): MetricStore {
+  const limits = { maxItems: 1000, maxWaitMs: 50, maxQueued: 20_000 }
+  const samples = openBatch<Sample & Kept>({
+    ...limits,
+    async write(rows) {
+      await days(
+        'metrics',
+        rows.map((row) => row.at),
+      )
+      const column = <K extends keyof (Sample & Kept)>(key: K) => rows.map((row) => row[key])
+      await db.engine((tx) =>
+        tx.run(sql`
+          insert into metrics (tenant_id, at, id, instance_id, cpu_percent, load_avg_1, load_avg_5, load_avg_15, cpu_steal, core_count,
+                               mem_used, mem_total, mem_cached, swap_used, swap_total, disk_used, disk_total, disk_read_bytes, disk_write_bytes,
+                               net_bytes_sent, net_bytes_recv, net_packets_sent, net_packets_recv, process_count, uptime_seconds)
+          select * from unnest(
+            ${column('tenantId')}::uuid[], ${rows.map((row) => at(row.at))}::timestamptz[], ${column('id')}::uuid[], ${column('instanceId')}::text[],
+            ${column('cpuPercent')}::float8[], ${column('loadAvg1')}::float8[], ${column('loadAvg5')}::float8[], ${column('loadAvg15')}::float8[],
+            ${column('cpuSteal')}::float8[], ${column('coreCount')}::int[], ${column('memUsed')}::bigint[], ${column('memTotal')}::bigint[],
+            ${column('memCached')}::bigint[], ${column('swapUsed')}::bigint[], ${column('swapTotal')}::bigint[], ${column('diskUsed')}::bigint[],
+            ${column('diskTotal')}::bigint[], ${column('diskReadBytes')}::bigint[], ${column('diskWriteBytes')}::bigint[],
+            ${column('netBytesSent')}::bigint[], ${column('netBytesRecv')}::bigint[], ${column('netPacketsSent')}::bigint[],
+            ${column('netPacketsRecv')}::bigint[], ${column('processCount')}::int[], ${column('uptimeSeconds')}::bigint[])`),
+      )
+    },
+  })
+  const beats = openBatch<Beat & Kept>({
+    ...limits,
+    async write(rows) {
+      await days(
+        'heartbeats',
+        rows.map((row) => row.at),
+      )
+      const column = <K extends keyof (Beat & Kept)>(key: K) => rows.map((row) => row[key])
+      await db.engine((tx) =>
+        tx.run(sql`
+          insert into heartbeats (tenant_id, at, id, instance_id, cpu_percent, memory_used, memory_total, disk_used, disk_total, uptime_seconds)
+          select * from unnest(
+            ${column('tenantId')}::uuid[], ${rows.map((row) => at(row.at))}::timestamptz[], ${column('id')}::uuid[], ${column('instanceId')}::text[],
+            ${column('cpuPercent')}::float8[], ${column('memoryUsed')}::bigint[], ${column('memoryTotal')}::bigint[],
+            ${column('diskUsed')}::bigint[], ${column('diskTotal')}::bigint[], ${column('uptimeSeconds')}::bigint[])`),
+      )
+    },
+  })
+
+  /** Held within the retention and five minutes ahead: a host's clock decides neither of the day that is dropped next nor of the newest. */
+  const kept = <T extends { at: Instant }>(tenantId: string, row: T): T & Kept => {
+    const now = clock.now()
+    const when = Math.min(Math.max(row.at, now - METRIC_RETENTION_MS), now + AHEAD_MS)
+    return { ...row, at: when, tenantId, id: ids.at(when) }
+  }
+
+  return {
+    async addSample(tenantId, sample) {
+      const row = kept(tenantId, sample)
+      await samples.add([row])
+      const { tenantId: _, id: __, ...live } = row
+      feed.publishLive(tenantId, METRIC_TOPIC, live)
+    },
+    async addBeat(tenantId, beat) {
+      const row = kept(tenantId, beat)
+      await beats.add([row])
+      const { tenantId: _, id: __, ...live } = row
+      feed.publishLive(tenantId, HEARTBEAT_TOPIC, live)
+    },
+  }
+}
