@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Principal } from './principal.ts'
 import { type Clock, ids, type Instant } from '../clock/index.ts'
 import { at, type Db, sql, type Tx } from '../db/index.ts'
@@ -51,7 +52,8 @@ export async function issueTicket(
   principal: Principal,
   pathClass: string,
 ): Promise<{ ticket: string; expiresInS: number }> {
-  const ticket = newOpaqueToken('wht_')
+  // fleet.md §2, WebSocket Tickets: 64 hex digits.
+  const ticket = randomBytes(32).toString('hex')
   const now = clock.now()
   await db.auth((tx) =>
     tx.run(sql`
