@@ -1,3 +1,4 @@
+import { type ChildProcess, spawn } from 'node:child_process'
 import { appendFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -336,7 +337,7 @@ describe('when something goes away', () => {
     const hub = await hubOn({ execTiming: { awayMs: 300 } })
     const { agent, row } = await agentOn(hub, 'gone')
     const running = hub.agents.exec({
-      ...request(row, 'never', 'sleep 60'),
+      ...request(row, 'never', 'sleep 3'),
       timeoutMs: 500,
       onStarted: () => void agent.kill(),
     })
@@ -572,8 +573,8 @@ describe('agents of the base protocol', () => {
 
   test('others get their commands typed: a real shell on a real terminal, exit code and all', async () => {
     const peer = await new BasePeer(hub.port, ground.sharedKey).open()
-    const { spawn } = await import('@lydell/node-pty')
-    const shells = new Map<string, ReturnType<typeof spawn>>()
+    // util-linux's `script` gives the shell a terminal of its own.
+    const shells = new Map<string, ChildProcess>()
     peer.socket.on('message', (data) => {
       const {
         type,
@@ -581,23 +582,23 @@ describe('agents of the base protocol', () => {
         payload,
       } = JSON.parse(String(data)) as { type: string; session_id?: string; payload: Record<string, string> }
       if (type === 'terminal:create') {
-        const shell = spawn(payload['shell'] ?? '/bin/sh', [], {
-          cols: Number(payload['cols']),
-          rows: Number(payload['rows']),
-        })
+        const shell = spawn('script', [
+          '--quiet',
+          '--flush',
+          '--return',
+          '--command',
+          payload['shell'] ?? '/bin/sh',
+          '/dev/null',
+        ])
         shells.set(session_id, shell)
-        shell.onData((text) =>
-          peer.say({
-            type: 'terminal:output',
-            session_id,
-            payload: { session_id, data: Buffer.from(text).toString('base64') },
-          }),
+        shell.stdout.on('data', (bytes: Buffer) =>
+          peer.say({ type: 'terminal:output', session_id, payload: { session_id, data: bytes.toString('base64') } }),
         )
-        shell.onExit(({ exitCode }) =>
-          peer.say({ type: 'terminal:closed', session_id, payload: { session_id, exit_code: exitCode } }),
+        shell.on('exit', (code) =>
+          peer.say({ type: 'terminal:closed', session_id, payload: { session_id, exit_code: code ?? -1 } }),
         )
       } else if (type === 'terminal:input')
-        shells.get(session_id)?.write(Buffer.from(payload['data'] ?? '', 'base64').toString())
+        shells.get(session_id)?.stdin?.write(Buffer.from(payload['data'] ?? '', 'base64'))
       else if (type === 'terminal:close') shells.get(session_id)?.kill()
     })
     peer.heartbeat('typed')
@@ -628,7 +629,9 @@ describe('agents of the base protocol', () => {
       exitCode: null,
       timedOut: true,
     })
-    await until('the shells to end', () => [...shells.values()].every(({ pid }) => !alive(pid)))
+    await until('the shells to end', () =>
+      [...shells.values()].every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null),
+    )
     peer.socket.close()
   })
 })
