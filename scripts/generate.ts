@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -29,8 +30,15 @@ async function generate(check: boolean): Promise<string[]> {
   return stale
 }
 
+/** The messages of CAP and gRPC, made from their .proto files by a tool of their own. False when `check` finds them changed. */
+function generateMessages(check: boolean): boolean {
+  const script = join(root, 'packages', 'contract', 'generate-proto.mjs')
+  return spawnSync(process.execPath, [script, ...(check ? ['--check'] : [])], { stdio: 'inherit' }).status === 0
+}
+
 const check = process.argv.includes('--check')
 const stale = await generate(check)
+if (!generateMessages(check)) process.exitCode = 1
 if (check && stale.length > 0) {
   console.error(`Not as the code says; run \`npm run generate\` and commit:\n${stale.join('\n')}`)
   process.exitCode = 1

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { composeHttp } from './composition.ts'
 import { consoleFiles } from './console-files.ts'
 import { systemClock } from './kernel/clock/index.ts'
-import { ConfigError, loadConfig } from './kernel/config/index.ts'
+import { ConfigError, explainConfig, loadConfig, printConfig } from './kernel/config/index.ts'
 import { migrate } from './kernel/db/index.ts'
 import { openKernel } from './kernel/kernel.ts'
 import { StartError, startManaged } from './kernel/managed/index.ts'
@@ -13,7 +13,10 @@ const STOP_WITHIN_MS = 9_500
 
 /** Config → managed children → schema → kernel → first start → listeners → agent. Nothing else wires. */
 async function main(): Promise<void> {
-  const config = loadConfig({ argv: process.argv.slice(2), env: process.env, cwd: process.cwd() })
+  const [word, ...rest] = process.argv.slice(2)
+  const surroundings = { env: process.env, cwd: process.cwd() }
+  if (word === 'config') return void process.stdout.write(printConfig(explainConfig({ ...surroundings, argv: rest })))
+  const config = loadConfig({ ...surroundings, argv: process.argv.slice(2) })
   const log = pino({ level: config.log.level, redact: ['*.password', '*.token', '*.apiKey', '*.authorization'] })
   const say = (line: string): void => void process.stderr.write(`${line}\n`)
   const closers: (() => Promise<unknown>)[] = []

@@ -34,6 +34,7 @@ export function configReference(): string {
     `\`wheelhouse.yaml\` in the working folder (another one: \`${CONFIG_FILE_FLAG} FILE\` or \`${CONFIG_FILE_VARIABLE}\`), its default. Lists replace`,
     'each other. An empty variable counts as not set. Unknown flags, unknown `WHEELHOUSE_*` variables and unknown keys of the file',
     'stop the start with the nearest known name. Durations are written `90s`, `24h`, `7d`; lists in variables and flags have commas.',
+    '`npm start -- config` prints the configuration in force, each value with its source, and ends.',
     '',
     ...[...groups].flatMap(([group, settings]) => [
       group ? `## ${group}` : '## General',
