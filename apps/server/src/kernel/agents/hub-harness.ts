@@ -89,7 +89,7 @@ export async function openGround(): Promise<Ground> {
     const own = await createKey(tx, now, { tenantId: id, ownerId: owner.id, name: 'admin' })
     return { tenantId: id, sharedKey: shared.token, adminKey: own.token }
   })
-  const gate = authenticator(db, systemClock)
+  const gate = authenticator(db, systemClock, { defaultRole: 'viewer' })
   return {
     db,
     bus,
