@@ -35,10 +35,12 @@ export interface Installation {
  * The clear secrets live in connection.json alone; where that is lost, new ones are made (decisions D10).
  */
 export async function installation(kernel: Kernel): Promise<Installation> {
-  const { config, db, clock } = kernel
+  const { config, db, clock, accounts } = kernel
   const file = join(config.dataDir, 'connection.json')
   const { tenant, secrets } = await firstStart(db, clock)
   await firstPolicy(kernel, tenant)
+  const account = await db.tenant(tenant.id, (tx) => accounts.ensureTenantAccount(tx, tenant.id))
+  await accounts.push(account.publicKey)
   const admin = secrets ?? storedAdmin(file) ?? (await resetAdmin(db, clock)).secrets
   // Kept at once: a crash from here on must not lose what only this process knows.
   writeDurably(file, JSON.stringify({ tenant: tenant.slug, admin }))

@@ -1,13 +1,21 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
-import { type Bus, openBus, type OperatorKeys } from './bus/index.ts'
+import { type Agents, openAgents } from './agents/index.ts'
+import { type Accounts, type Bus, openAccounts, openBus, type OperatorKeys } from './bus/index.ts'
 import type { Clock } from './clock/index.ts'
 import type { Config } from './config/index.ts'
 import { type Db, openDb } from './db/index.ts'
 import { type Egress, openEgress } from './egress/index.ts'
 import { type Events, type Feed, openEvents, openFeed } from './events/index.ts'
 import { openTrail, type Trail } from './audit/index.ts'
-import { authenticator, type Authenticator, openTokens, type Tokens } from './identity/index.ts'
+import {
+  authenticator,
+  type Authenticator,
+  type Identity,
+  openIdentity,
+  openTokens,
+  type Tokens,
+} from './identity/index.ts'
 import { keepSecret } from './managed/index.ts'
 import { PolicyEngine } from './policy/index.ts'
 import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
@@ -21,6 +29,8 @@ export interface Kernel {
   db: Db
   vault: Vault
   bus: Bus
+  /** NATS accounts of tenants and users. */
+  accounts: Accounts
   events: Events
   trail: Trail
   /** What just happened, for the sockets of all replicas; not kept. */
@@ -29,17 +39,25 @@ export interface Kernel {
   /** The only way to the outside (decisions D9). */
   egress: Egress
   schedule: Schedule
+  /** Connections of agents, and what they are asked to do. */
+  agents: Agents
   authenticator: Authenticator
   tokens: Tokens
+  /** Who is who on NATS, and the end of what a principal holds. */
+  identity: Identity
+  /** Where clients reach the nats-server, as far as we know it. */
+  natsUrls: { client: string; webSocket: string | undefined }
   /** A key for one purpose, derived from the vault's: the same on all replicas, never stored. */
   derivedKey(purpose: string): Buffer
+  /** Begins work of its own; call it once every domain has registered its verbs and sinks. */
+  start(): Promise<void>
   close(): Promise<void>
 }
 
 export interface KernelFacts {
   config: Config
   databaseUrl: string
-  nats: { url: string; keys: OperatorKeys }
+  nats: { url: string; wsUrl?: string | undefined; keys: OperatorKeys }
   log: Logger
   clock: Clock
 }
@@ -62,6 +80,13 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
   policy.start()
   const schedule = openSchedule({ db, clock, log })
   for (const task of retentionTasks(db, clock)) await schedule.add(task)
+  const accounts = openAccounts({ db, bus, vault, clock })
+  const { adminGroup, defaultRole } = config.oidc
+  const rules = { defaultRole, ...(adminGroup === undefined ? {} : { adminGroup }) }
+  const authentication = authenticator(db, clock, rules)
+  const identity = openIdentity({ db, clock, vault, bus, accounts, authenticator: authentication, rules, log })
+  await schedule.add({ name: 'identity sweep', every: 10_000, run: (signal) => identity.sweep(signal) })
+  const agents = openAgents({ db, clock, log, bus })
   return {
     config,
     log,
@@ -69,17 +94,26 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     db,
     vault,
     bus,
+    accounts,
     events,
     trail: openTrail(db, events),
     feed,
     policy,
     egress: openEgress(config.egress.allow),
     schedule,
-    authenticator: authenticator(db, clock),
-    tokens: openTokens(db, clock, vault),
+    agents,
+    authenticator: authentication,
+    tokens: openTokens(db, clock, vault, rules),
+    identity,
+    natsUrls: { client: nats.url, webSocket: nats.wsUrl },
     derivedKey: (purpose) => createHmac('sha256', root).update(purpose).digest(),
+    async start() {
+      await agents.start()
+    },
     async close() {
+      await agents.close()
       await schedule.close()
+      await identity.close()
       await policy.stop()
       feed.close()
       await events.close()

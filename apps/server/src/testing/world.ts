@@ -98,13 +98,14 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const kernel = await openKernel({
     config,
     databaseUrl: database.url,
-    nats: inject('nats'),
+    nats,
     log,
     clock: clock ?? systemClock,
   })
   const a = await makeTenant(kernel, 'alpha')
   const b = await makeTenant(kernel, 'beta')
   const http = composeHttp(kernel, { checkReplies: true })
+  await kernel.start()
   const port = await http.listen(0, '127.0.0.1')
   const url = `http://127.0.0.1:${port}`
 

@@ -1,9 +1,9 @@
 import { Fault } from '@wheelhouse/contract'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock/index.ts'
-import { at, type Db, sql, type Tx } from '../db/index.ts'
+import { at, type Db, sql, type Statement, type Tx } from '../db/index.ts'
 import type { CredentialKind, Principal, PrincipalKind } from './principal.ts'
-import { groupsOf, patternsOf, rolesOf } from './roles.ts'
+import { groupsOf, patternsOf, type RoleRules, rolesOf, userRoles } from './roles.ts'
 import { secretHash } from './tokens.ts'
 
 /** A revoked credential works at most this long on a replica that has not heard of it yet (product.md: within a second). */
@@ -21,6 +21,7 @@ interface KeyRow {
   roles: string[]
   admin: boolean
   kind: string
+  session_id: string | null
   expires_at: number | null
   revoked: boolean
   frozen: boolean
@@ -46,10 +47,14 @@ interface SessionRow {
 /** Finds the principal behind an opaque credential. Remembers it for under a second; `forget` drops what is remembered. */
 export interface Authenticator {
   opaque(token: string): Promise<Principal>
+  /** The principal of a NATS user key; throws AUTH_API_KEY_INVALID for one that is nobody's and AUTH_TOKEN_REVOKED for an ended one. */
+  nkey(publicKey: string): Promise<Principal>
+  /** Whether the credential behind an earlier answer still counts, asked of the database. */
+  isLive(principal: Principal): Promise<boolean>
   forget(): void
 }
 
-export function authenticator(db: Db, clock: Clock): Authenticator {
+export function authenticator(db: Db, clock: Clock, rules: RoleRules): Authenticator {
   const cache = new LRUCache<string, { principal: Principal; until: number }>({ max: 10_000 })
   const touched = new Map<string, number>()
 
@@ -67,27 +72,64 @@ export function authenticator(db: Db, clock: Clock): Authenticator {
     db.auth((tx) => tx.run(statement)).catch(() => touched.delete(id))
   }
 
+  async function remembered(cacheKey: string, look: (tx: Tx, now: number) => Promise<Principal>): Promise<Principal> {
+    const now = clock.now()
+    const known = cache.get(cacheKey)
+    const principal = known && known.until > now ? known.principal : await db.auth((tx) => look(tx, now))
+    if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw new Fault('AUTH_TOKEN_EXPIRED')
+    if (known?.principal !== principal) cache.set(cacheKey, { principal, until: now + CACHE_MS })
+    return principal
+  }
+
   return {
     async opaque(token) {
       const hash = secretHash(token)
-      const cacheKey = hash.toString('base64')
-      const now = clock.now()
-      const known = cache.get(cacheKey)
-      const principal = known && known.until > now ? known.principal : await db.auth((tx) => find(tx, hash, now))
-      if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw new Fault('AUTH_TOKEN_EXPIRED')
-      if (known?.principal !== principal) cache.set(cacheKey, { principal, until: now + CACHE_MS })
+      const principal = await remembered(hash.toString('base64'), (tx, now) => findByHash(tx, rules, hash, now))
       if (principal.keyId) touch('key', principal.tenantId, principal.keyId)
       else if (principal.sessionId) touch('session', principal.tenantId, principal.sessionId)
       return principal
+    },
+    nkey: (publicKey) =>
+      remembered(publicKey, async (tx) => {
+        const principal = await findKeyPrincipal(tx, rules, sql`k.nats_public_key = ${publicKey}`)
+        if (!principal) throw new Fault('AUTH_API_KEY_INVALID')
+        return { ...principal, credential: 'bus' }
+      }),
+    async isLive(principal) {
+      const now = clock.now()
+      if (principal.expiresAt !== undefined && principal.expiresAt <= now) return false
+      const { tenantId, keyId, sessionId } = principal
+      return db.auth(async (tx) => {
+        try {
+          if (sessionId !== undefined)
+            return (
+              (await findSession(tx, rules, sql`s.tenant_id = ${tenantId} and s.id = ${sessionId}`, now)) !== undefined
+            )
+          if (keyId === undefined) return true
+          return (await findKeyPrincipal(tx, rules, sql`k.tenant_id = ${tenantId} and k.id = ${keyId}`)) !== undefined
+        } catch (error) {
+          if (error instanceof Fault) return false
+          throw error
+        }
+      })
     },
     forget: () => cache.clear(),
   }
 }
 
-async function find(tx: Tx, hash: Buffer, now: number): Promise<Principal> {
+async function findByHash(tx: Tx, rules: RoleRules, hash: Buffer, now: number): Promise<Principal> {
+  const principal =
+    (await findKeyPrincipal(tx, rules, sql`k.secret_hash = ${hash}`)) ??
+    (await findSession(tx, rules, sql`s.token_hash = ${hash}`, now))
+  if (!principal) throw new Fault('AUTH_API_KEY_INVALID')
+  return principal
+}
+
+/** The principal of the one key that `which` names. Throws AUTH_TOKEN_REVOKED where it may act no more. */
+export async function findKeyPrincipal(tx: Tx, rules: RoleRules, which: Statement): Promise<Principal | undefined> {
   const key = await tx.maybe<KeyRow>(sql`
     select k.tenant_id, t.slug, k.id, k.name, k.owner_id, o.subject as owner_subject, o.name as owner_name, o.kind as owner_kind,
-           k.roles, k.admin, k.kind, k.expires_at, k.revoked_at is not null as revoked,
+           k.roles, k.admin, k.kind, k.session_id, k.expires_at, k.revoked_at is not null as revoked,
            (o.state = 'frozen' or p.state = 'frozen' or t.state <> 'active') as frozen,
            (coalesce(u.disabled, false) or o.deleted_at is not null) as disabled
       from api_keys k
@@ -95,8 +137,19 @@ async function find(tx: Tx, hash: Buffer, now: number): Promise<Principal> {
       join principals p on p.tenant_id = k.tenant_id and p.id = k.id
       join principals o on o.tenant_id = k.tenant_id and o.id = k.owner_id
       left join users u on u.tenant_id = k.tenant_id and u.id = k.owner_id
-     where k.secret_hash = ${hash}`)
-  if (key) return keyPrincipal(tx, key)
+     where ${which}`)
+  if (key?.session_id)
+    return findSession(tx, rules, sql`s.tenant_id = ${key.tenant_id} and s.id = ${key.session_id}`, undefined)
+  return key && keyPrincipal(tx, rules, key)
+}
+
+/** The principal of the one session that `which` names; `now` absent: without asking whether it was idle. */
+async function findSession(
+  tx: Tx,
+  rules: RoleRules,
+  which: Statement,
+  now: number | undefined,
+): Promise<Principal | undefined> {
   const session = await tx.maybe<SessionRow>(sql`
     select s.tenant_id, t.slug, s.id, s.principal_id, p.subject, p.name, u.email, s.groups, s.expires_at, s.idle_ms, s.last_seen_at,
            (p.state = 'frozen' or t.state <> 'active') as frozen,
@@ -105,17 +158,22 @@ async function find(tx: Tx, hash: Buffer, now: number): Promise<Principal> {
       join tenants t on t.id = s.tenant_id
       join principals p on p.tenant_id = s.tenant_id and p.id = s.principal_id
       left join users u on u.tenant_id = s.tenant_id and u.id = s.principal_id
-     where s.token_hash = ${hash}`)
-  if (!session) throw new Fault('AUTH_API_KEY_INVALID')
+     where ${which}`)
+  if (!session) return undefined
   if (session.frozen || session.disabled) throw new Fault('AUTH_TOKEN_REVOKED')
-  if (session.last_seen_at + session.idle_ms < now) throw new Fault('AUTH_TOKEN_EXPIRED')
-  return userPrincipal(tx, session, 'session')
+  if (now !== undefined && session.last_seen_at + session.idle_ms < now) throw new Fault('AUTH_TOKEN_EXPIRED')
+  return userPrincipal(tx, rules, session, 'session')
 }
 
-async function keyPrincipal(tx: Tx, key: KeyRow): Promise<Principal> {
+async function keyPrincipal(tx: Tx, rules: RoleRules, key: KeyRow): Promise<Principal> {
   if (key.revoked || key.frozen || key.disabled) throw new Fault('AUTH_TOKEN_REVOKED')
-  const ownerGroups = await groupsOf(tx, key.tenant_id, key.owner_id)
-  const ownerRoles = await rolesOf(tx, key.tenant_id, key.owner_id, ownerGroups)
+  const { roles: ownerRoles, groups: ownerGroups } = await ownerStanding(
+    tx,
+    rules,
+    key.tenant_id,
+    key.owner_id,
+    key.owner_kind,
+  )
   const ownerPatterns = await patternsOf(tx, key.tenant_id, ownerRoles)
   const keyPatterns = key.roles.length === 0 ? ownerPatterns : await patternsOf(tx, key.tenant_id, key.roles)
   return {
@@ -136,12 +194,29 @@ async function keyPrincipal(tx: Tx, key: KeyRow): Promise<Principal> {
   }
 }
 
+/** Groups and roles of whoever owns a key; a person without roles has the default one. */
+export async function ownerStanding(
+  tx: Tx,
+  rules: RoleRules,
+  tenantId: string,
+  ownerId: string,
+  ownerKind: PrincipalKind,
+): Promise<{ roles: string[]; groups: string[] }> {
+  const groups = await groupsOf(tx, tenantId, ownerId)
+  const roles =
+    ownerKind === 'user'
+      ? await userRoles(tx, rules, tenantId, ownerId, groups)
+      : await rolesOf(tx, tenantId, ownerId, groups)
+  return { roles, groups }
+}
+
 /** What a key without the admin flag may still do: everything but `X:admin` (decisions D3). */
 const NOT_ADMIN = ['!admin'] as const
 
 /** The principal of a live session, ticket or token of a user, with today's roles. */
 export async function userPrincipal(
   tx: Tx,
+  rules: RoleRules,
   row: {
     tenant_id: string
     slug: string
@@ -156,7 +231,7 @@ export async function userPrincipal(
   credential: CredentialKind,
 ): Promise<Principal> {
   const groups = [...new Set([...row.groups, ...(await groupsOf(tx, row.tenant_id, row.principal_id))])]
-  const roles = await rolesOf(tx, row.tenant_id, row.principal_id, groups)
+  const roles = await userRoles(tx, rules, row.tenant_id, row.principal_id, groups)
   return {
     tenantId: row.tenant_id,
     tenantSlug: row.slug,
@@ -165,10 +240,9 @@ export async function userPrincipal(
     subject: row.subject,
     name: row.name,
     ...(row.email === null ? {} : { email: row.email }),
-    // A user without roles is a viewer (unification §3).
-    roles: roles.length === 0 ? ['viewer'] : roles,
+    roles,
     groups,
-    grants: [await patternsOf(tx, row.tenant_id, roles.length === 0 ? ['viewer'] : roles)],
+    grants: [await patternsOf(tx, row.tenant_id, roles)],
     onBehalfOf: [],
     credential,
     sessionId: row.id,

@@ -1,4 +1,4 @@
-export { authenticator, type Authenticator, userPrincipal } from './authenticate.ts'
+export { authenticator, type Authenticator } from './authenticate.ts'
 export {
   ADMIN_EMAIL,
   createTenant,
@@ -8,7 +8,8 @@ export {
   resetAdmin,
   type Tenant,
 } from './bootstrap.ts'
-export { type ApiKey, createKey, findKey, keysOf, type NewKey, revokeKey, type SubjectPermissions } from './keys.ts'
+export { type Identity, openIdentity } from './identity.ts'
+export { type ApiKey, createKey, findKey, type KeyChange, keysOf, type NewKey, revokeKey, updateKey } from './keys.ts'
 export { login, type LoggedIn, type LoginAttempt } from './login.ts'
 export { checkPassword, hashPassword, requireStrongPassword } from './passwords.ts'
 export {
@@ -22,7 +23,16 @@ export {
   type PrincipalKind,
   systemPrincipal,
 } from './principal.ts'
-export { groupsOf, installRoles, patternsOf, rolesOf } from './roles.ts'
+export {
+  bareGroup,
+  groupsOf,
+  groupSpellings,
+  installRoles,
+  patternsOf,
+  type RoleRules,
+  rolesOf,
+  userRoles,
+} from './roles.ts'
 export {
   closeSession,
   closeSessionsOf,
@@ -33,6 +43,14 @@ export {
   redeemTicket,
   SESSION_MS,
 } from './sessions.ts'
+export {
+  beyondCeiling,
+  meetPatterns,
+  rightsOfRoles,
+  type SubjectPermissions,
+  type SubjectRights,
+  type SubjectSide,
+} from './subject-rights.ts'
 export { openTokens, TOKEN_AUDIENCE, TOKEN_ISSUER, type Tokens } from './token-authority.ts'
 export { isJwt, isKeyToken, type KeyKind, newKeyToken, newOpaqueToken, secretHash } from './tokens.ts'
 export { bindRole, createUser, findUser, listUsers, type NewUser, normalised, type User } from './users.ts'

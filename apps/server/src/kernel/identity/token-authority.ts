@@ -1,13 +1,16 @@
-import { Fault } from '@wheelhouse/contract'
+import { Fault, grants } from '@wheelhouse/contract'
 import { exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT, errors } from 'jose'
 import { type Clock, ids } from '../clock/index.ts'
-import { type Db, jsonb, sql } from '../db/index.ts'
+import { at, type Db, jsonb, sql } from '../db/index.ts'
 import type { Vault } from '../vault/index.ts'
-import { userPrincipal } from './authenticate.ts'
+import { findKeyPrincipal, userPrincipal } from './authenticate.ts'
 import type { Principal } from './principal.ts'
+import type { RoleRules } from './roles.ts'
 
 export const TOKEN_ISSUER = 'wheelhouse'
 export const TOKEN_AUDIENCE = 'wheelhouse'
+
+const LOCK = 7_101_926
 
 interface KeyRow {
   id: string
@@ -17,15 +20,15 @@ interface KeyRow {
 
 /** The one authority of signed access tokens; its public keys are at `/.well-known/jwks.json` (unification §2). */
 export interface Tokens {
-  /** A token of the principal's session; ends with the session, at most after `lifeMs`. */
+  /** A token of the principal's session or key; ends with it, at most after `lifeMs`. */
   issue(principal: Principal, lifeMs: number): Promise<{ token: string; expiresAt: number }>
-  /** The principal with today's roles. A token whose session has ended is revoked. */
+  /** The principal with today's roles. A token whose session or key has ended is revoked. */
   verify(token: string): Promise<Principal>
   jwks(): Promise<{ keys: JWK[] }>
 }
 
 /** Opens the authority; its signing key (EdDSA) is made at first use and sealed by the vault. */
-export function openTokens(db: Db, clock: Clock, vault: Vault): Tokens {
+export function openTokens(db: Db, clock: Clock, vault: Vault, rules: RoleRules): Tokens {
   let loaded: Promise<{ id: string; privateKey: CryptoKey; keys: Map<string, CryptoKey>; jwks: JWK[] }> | undefined
   const load = () =>
     (loaded ??= loadKeys(db, vault).catch((error: unknown) => {
@@ -43,11 +46,11 @@ export function openTokens(db: Db, clock: Clock, vault: Vault): Tokens {
         tenant_id: principal.tenantId,
         tenant: principal.tenantSlug,
         roles: [...principal.roles],
-        permissions: principal.grants.length === 1 ? [...(principal.grants[0] ?? [])] : [],
+        permissions: permissionsOf(principal),
         groups: [...principal.groups],
         ...(principal.email === undefined ? {} : { email: principal.email }),
         name: principal.name,
-        sid: principal.sessionId ?? principal.keyId,
+        ...(principal.sessionId === undefined ? { key: principal.keyId } : { sid: principal.sessionId }),
       })
         .setProtectedHeader({ alg: 'EdDSA', kid: id, typ: 'JWT' })
         .setIssuer(TOKEN_ISSUER)
@@ -79,25 +82,43 @@ export function openTokens(db: Db, clock: Clock, vault: Vault): Tokens {
         if (error instanceof errors.JWTExpired) throw new Fault('AUTH_TOKEN_EXPIRED', undefined, { cause: error })
         throw error instanceof Fault ? error : new Fault('AUTH_TOKEN_INVALID', undefined, { cause: error })
       })
-      const { tenant_id: tenantId, sid } = payload
-      if (typeof tenantId !== 'string' || typeof sid !== 'string') throw new Fault('AUTH_TOKEN_INVALID')
+      const { tenant_id: tenantId, sid, key } = payload
+      if (typeof tenantId !== 'string' || typeof (sid ?? key) !== 'string') throw new Fault('AUTH_TOKEN_INVALID')
+      const expiresAt = Number(payload.exp) * 1000
       return db.auth(async (tx) => {
-        const row = await tx.maybe<Parameters<typeof userPrincipal>[1]>(sql`
+        if (sid === undefined) {
+          const principal = await findKeyPrincipal(
+            tx,
+            rules,
+            sql`k.tenant_id::text = ${tenantId} and k.id::text = ${key} and (k.expires_at is null or k.expires_at > ${at(clock.now())})`,
+          )
+          if (!principal) throw new Fault('AUTH_TOKEN_REVOKED')
+          return { ...principal, credential: 'token', expiresAt }
+        }
+        const row = await tx.maybe<Parameters<typeof userPrincipal>[2]>(sql`
           select s.tenant_id, t.slug, s.id, s.principal_id, p.subject, p.name, u.email, s.groups, s.expires_at
             from sessions s join tenants t on t.id = s.tenant_id and t.state = 'active'
             join principals p on p.tenant_id = s.tenant_id and p.id = s.principal_id and p.state = 'active' and p.deleted_at is null
             left join users u on u.tenant_id = s.tenant_id and u.id = s.principal_id
-           where s.tenant_id::text = ${tenantId} and s.id::text = ${sid} and s.expires_at > now() and not coalesce(u.disabled, false)`)
+           where s.tenant_id::text = ${tenantId} and s.id::text = ${sid} and s.expires_at > ${at(clock.now())} and not coalesce(u.disabled, false)`)
         if (!row) throw new Fault('AUTH_TOKEN_REVOKED')
-        return userPrincipal(tx, row, 'token')
+        return { ...(await userPrincipal(tx, rules, row, 'token')), expiresAt }
       })
     },
     jwks: async () => ({ keys: (await load()).jwks }),
   }
 }
 
+/** What all of the principal's grants have in common, for clients that look into the token; the server asks the grants themselves. */
+const permissionsOf = ({ grants: [own = [], ...others] }: Principal): string[] =>
+  own.filter((pattern) =>
+    others.every((set) => set.some((each) => each === '!admin' || each === pattern || grants(each, pattern))),
+  )
+
 async function loadKeys(db: Db, vault: Vault) {
   const rows = await db.auth(async (tx) => {
+    // Replicas that start together make one key.
+    await tx.run(sql`select pg_advisory_xact_lock(${LOCK})`)
     const known = await tx.many<KeyRow>(
       sql`select id, public_jwk, sealed_private from signing_keys where purpose = 'token' order by created_at desc`,
     )
