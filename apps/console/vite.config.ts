@@ -2,6 +2,7 @@ import tailwindcss from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
+import { contractPlugin } from './contract-plugin.ts'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const server = process.env.WHEELHOUSE_URL ?? 'http://127.0.0.1:8080'
@@ -9,7 +10,7 @@ const server = process.env.WHEELHOUSE_URL ?? 'http://127.0.0.1:8080'
 // The product is index.html alone; gallery.html is served in development and never built.
 export default defineConfig({
   root,
-  plugins: [react(), tailwindcss()],
+  plugins: [react(), tailwindcss(), contractPlugin()],
   // Found before the first request: what is imported lazily would otherwise reload the page in development.
   optimizeDeps: { include: ['cmdk', 'uplot', '@xterm/xterm', '@xterm/addon-fit'] },
   server: {

@@ -23,6 +23,10 @@ describe('the grammar of the filter field', () => {
   test('an unfinished quote is read as far as it goes', () => {
     expect(parseQuery('region:"eu we', FIELDS).terms).toEqual([{ field: 'region', values: ['eu we'] }])
   })
+  test('a backslash at the end of a quoted value stays in it', () => {
+    const query = { terms: [{ field: 'env', values: ['\\', '!'] }], text: '' }
+    expect(parseQuery(formatQuery(query, FIELDS), FIELDS)).toEqual(query)
+  })
   test('two terms of one field are one', () => {
     expect(parseQuery('env:a env:b', FIELDS).terms).toEqual([{ field: 'env', values: ['a', 'b'] }])
   })

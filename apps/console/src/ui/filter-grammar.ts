@@ -111,6 +111,6 @@ function quote(value: string): string {
 }
 
 function unquote(value: string): string {
-  const closed = value.length > 1 && value.endsWith('"') && !value.endsWith('\\"')
-  return value.slice(1, closed ? -1 : undefined).replace(/\\(.)/gs, '$1')
+  const [, inside = ''] = /^"((?:[^"\\]|\\.)*)/s.exec(value) ?? []
+  return inside.replace(/\\(.)/gs, '$1')
 }

@@ -162,6 +162,7 @@ export function ForbiddenState(props: {
   permission?: string | undefined
   grantedBy?: ReactNode
   acts?: ReactNode
+  children?: ReactNode
 }) {
   return (
     <Say mark={<StatusShape status="denied" size={20} />} title={props.title} acts={props.acts}>
@@ -170,7 +171,7 @@ export function ForbiddenState(props: {
           Needs <span className="mono text-ink">{props.permission}</span>.{' '}
         </>
       )}
-      {props.grantedBy ?? 'An administrator of this tenant can grant it under Admin, Roles.'}
+      {props.children} {props.grantedBy ?? 'An administrator of this tenant can grant it under Admin, Users.'}
     </Say>
   )
 }

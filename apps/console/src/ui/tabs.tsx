@@ -1,5 +1,6 @@
 import { useRef, type ReactNode } from 'react'
 import { cx } from './cx.ts'
+import { useKeys } from './keys.tsx'
 
 export interface Tab<V extends string = string> {
   value: V
@@ -17,6 +18,8 @@ export function Tabs<V extends string>(props: {
   tabs: readonly Tab<V>[]
   className?: string
   end?: ReactNode
+  /** `[` and `]` move between these tabs: for the tabs of the page's object. */
+  keys?: boolean
 }) {
   const list = useRef<HTMLDivElement>(null)
   const step = (by: number) => {
@@ -26,6 +29,18 @@ export function Tabs<V extends string>(props: {
     props.onChange(next.value)
     list.current?.querySelector<HTMLElement>(`#${props.id}-tab-${next.value}`)?.focus()
   }
+  const to = (by: number) => {
+    const index = props.tabs.findIndex((tab) => tab.value === props.value)
+    const next = props.tabs[(index + by + props.tabs.length) % props.tabs.length]
+    if (next) props.onChange(next.value)
+  }
+  useKeys(
+    [
+      { keys: '[', label: 'Previous tab', group: 'Page', run: () => to(-1) },
+      { keys: ']', label: 'Next tab', group: 'Page', run: () => to(1) },
+    ],
+    Boolean(props.keys),
+  )
   return (
     <div className={cx('flex items-center border-b border-line-1', props.className)}>
       <div

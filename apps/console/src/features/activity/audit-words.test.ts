@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest'
+import type { AuditEntry } from '../../api/wire.ts'
+import { auditWords } from './audit-words.ts'
+
+const entry = (changes: Partial<AuditEntry>): AuditEntry => ({
+  id: '1',
+  userId: 'u',
+  userEmail: null,
+  userName: 'Olga',
+  action: 'SUSPEND',
+  resource: 'instance',
+  resourceId: 'edge-1',
+  metadata: null,
+  ipAddress: null,
+  timestamp: '2026-11-22T14:00:00Z',
+  ...changes,
+})
+
+test('a row reads as a sentence', () => {
+  expect(auditWords(entry({}))).toEqual({ status: 'ok', who: 'Olga', did: 'suspended', what: 'instance', id: 'edge-1' })
+})
+test('a denial is told as one', () => {
+  expect(auditWords(entry({ metadata: { outcome: 'denied' } }))).toMatchObject({
+    status: 'denied',
+    did: 'was denied: suspended',
+  })
+})
+test('without a user it was the system', () => {
+  expect(auditWords(entry({ userId: null, userName: null, action: 'NEW_THING' }))).toMatchObject({
+    who: 'the system',
+    did: 'new thing',
+  })
+})

@@ -1,0 +1,51 @@
+import type { AuditEntry } from '../../api/wire.ts'
+import type { Status } from '../../ui/status.tsx'
+
+export const AUDIT_ACTIONS = [
+  'CREATE',
+  'UPDATE',
+  'DELETE',
+  'LOGIN',
+  'LOGOUT',
+  'DEPLOY',
+  'DESTROY',
+  'SUSPEND',
+  'RESUME',
+  'EXECUTE',
+  'CONNECT',
+  'DISCONNECT',
+  'PERMISSION_CHANGE',
+  'TEAM_ADD',
+  'TEAM_REMOVE',
+] as const
+
+const VERBS: Record<string, string> = {
+  CREATE: 'created',
+  UPDATE: 'changed',
+  DELETE: 'deleted',
+  LOGIN: 'signed in',
+  LOGOUT: 'signed out',
+  DEPLOY: 'deployed',
+  DESTROY: 'destroyed',
+  SUSPEND: 'suspended',
+  RESUME: 'resumed',
+  EXECUTE: 'ran',
+  CONNECT: 'connected to',
+  DISCONNECT: 'left',
+  PERMISSION_CHANGE: 'changed the rights of',
+  TEAM_ADD: 'added to a team',
+  TEAM_REMOVE: 'removed from a team',
+}
+
+/** A row of the trail as a sentence: who, did what, to what. */
+export function auditWords(entry: AuditEntry): { status: Status; who: string; did: string; what: string; id: string } {
+  const outcome = entry.metadata?.['outcome']
+  const who = entry.userName ?? entry.userEmail ?? entry.userId ?? String(entry.metadata?.['actorName'] ?? 'the system')
+  return {
+    status: outcome === 'denied' ? 'denied' : outcome === 'failed' ? 'failed' : 'ok',
+    who,
+    did: `${outcome === 'denied' ? 'was denied: ' : outcome === 'failed' ? 'failed: ' : ''}${VERBS[entry.action] ?? entry.action.toLowerCase().replaceAll('_', ' ')}`,
+    what: entry.resource.replaceAll('_', ' '),
+    id: entry.resourceId ?? '',
+  }
+}

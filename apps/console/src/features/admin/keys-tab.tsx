@@ -1,0 +1,177 @@
+import { KeyRound, Plus } from 'lucide-react'
+import { useState } from 'react'
+import { useApiKeys, useKeyChanges } from '../../api/admin.ts'
+import { failureOf } from '../../api/failure.ts'
+import type { ApiKey } from '../../api/wire.ts'
+import { FailureView } from '../../app/failure-view.tsx'
+import { Note } from '../../ui/banner.tsx'
+import { Button } from '../../ui/button.tsx'
+import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
+import { Field, Select, TextInput } from '../../ui/form.tsx'
+import { Dialog } from '../../ui/overlay.tsx'
+import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
+import { toast } from '../../ui/toast.tsx'
+import { Age, Left } from '../../ui/time.tsx'
+import { OneTimeSecret } from './one-time-secret.tsx'
+import { PlainTable } from './plain-table.tsx'
+
+const LIVES = [
+  { value: '30', label: '30 days' },
+  { value: '90', label: '90 days' },
+  { value: '365', label: 'A year' },
+  { value: 'never', label: 'Does not expire' },
+] as const
+type Life = (typeof LIVES)[number]['value']
+
+/** The keys with which programs act for you. */
+export function KeysTab() {
+  const list = useApiKeys()
+  const { revoke } = useKeyChanges()
+  const [adding, setAdding] = useState(false)
+  const [fresh, setFresh] = useState<{ name: string; secret: string }>()
+
+  return (
+    <div className="flex flex-col gap-4 p-4 wide:p-5">
+      <div className="flex items-start gap-4">
+        <div className="min-w-0 flex-1">
+          <h2 className="text-s4 font-strong">Your API keys</h2>
+          <p className="text-ink-2">
+            A key never may more than you may. Give each program its own, so that one can be revoked alone.
+          </p>
+        </div>
+        <Button tone="primary" icon={Plus} onClick={() => setAdding(true)}>
+          Make a key
+        </Button>
+      </div>
+      {fresh && <OneTimeSecret name={fresh.name} secret={fresh.secret} onDone={() => setFresh(undefined)} />}
+      {list.isPending ? (
+        <SkeletonRows rows={4} />
+      ) : list.isError && !list.data ? (
+        <FailureView error={list.error} what="your keys" onRetry={() => void list.refetch()} />
+      ) : list.data?.length === 0 ? (
+        <EmptyState icon={KeyRound} title="No keys yet" className="px-0!">
+          Make one for the command line, a pipeline or an agent.
+        </EmptyState>
+      ) : (
+        <PlainTable
+          label="Your API keys"
+          heads={['Name', 'Begins with', 'Made', 'Last used', 'Ends', '']}
+          rows={(list.data ?? []).map((key) => ({
+            id: key.id,
+            cells: [
+              <b key="name" className="font-medium text-ink">
+                {key.name}
+              </b>,
+              <span key="prefix" className="mono">
+                {key.key_prefix ?? '–'}…
+              </span>,
+              <Age key="made" at={key.created_at} suffix=" ago" />,
+              key.last_used_at ? <Age key="used" at={key.last_used_at} suffix=" ago" /> : 'never',
+              key.expires_at ? <Left key="ends" until={key.expires_at} /> : 'does not',
+              <Revoke key="revoke" of={key} onRevoke={() => revoke.mutateAsync(key.id)} />,
+            ],
+          }))}
+        />
+      )}
+      {adding && (
+        <NewKey
+          onClose={() => setAdding(false)}
+          onMade={(name, secret) => {
+            setAdding(false)
+            setFresh({ name, secret })
+          }}
+        />
+      )}
+    </div>
+  )
+}
+
+function Revoke(props: { of: ApiKey; onRevoke: () => Promise<unknown> }) {
+  const { name } = props.of
+  return (
+    <ConfirmPopover
+      trigger={
+        <Button size="sm" tone="danger">
+          Revoke
+        </Button>
+      }
+      label={`Revoke ${name}`}
+      title={`Revoke ${name}`}
+      verb="Revoke it"
+      reach="one"
+      consequences={{
+        reach: { level: 1, words: <b>1 key</b>, more: 'every program that uses it is refused at once' },
+        undo: { level: 3, words: 'none, but a new key can be made' },
+        cost: { level: 0, words: 'none' },
+        data: { level: 0, words: 'none is touched' },
+      }}
+      onConfirm={() =>
+        props.onRevoke().then(
+          () => toast({ status: 'off', title: `Revoked ${name}` }),
+          (error: unknown) =>
+            toast({ status: 'failed', title: `Could not revoke ${name}`, text: failureOf(error).message }),
+        )
+      }
+    />
+  )
+}
+
+function NewKey(props: { onClose: () => void; onMade: (name: string, secret: string) => void }) {
+  const { create } = useKeyChanges()
+  const [name, setName] = useState('')
+  const [life, setLife] = useState<Life>('90')
+  const submit = () => {
+    if (name.trim() === '') return
+    create.mutate(
+      { name: name.trim(), ...(life === 'never' ? {} : { expires_in_days: Number(life) }) },
+      { onSuccess: (made) => props.onMade(made.name, made.key) },
+    )
+  }
+  return (
+    <Dialog
+      open
+      onOpenChange={(open) => !open && props.onClose()}
+      title="Make a key"
+      description="It is shown once, on the next screen."
+      footer={
+        <>
+          <Button tone="quiet" onClick={props.onClose}>
+            Cancel
+          </Button>
+          <Button
+            tone="primary"
+            busy={create.isPending}
+            off={name.trim() === '' ? 'Name it first' : undefined}
+            onClick={submit}
+          >
+            Make the key
+          </Button>
+        </>
+      }
+    >
+      <form
+        className="flex flex-col gap-4"
+        onSubmit={(event) => {
+          event.preventDefault()
+          submit()
+        }}
+      >
+        <Field label="Name" help="What it is for: you will look for it when it must be revoked.">
+          {(shape) => (
+            <TextInput
+              {...shape}
+              value={name}
+              maxLength={100}
+              onChange={(event) => setName(event.target.value)}
+              placeholder="deploy pipeline"
+            />
+          )}
+        </Field>
+        <Field label="Ends after">
+          {(shape) => <Select label="Ends after" shape={shape} value={life} onChange={setLife} options={LIVES} />}
+        </Field>
+        {create.isError && <Note status="failed">{failureOf(create.error).message} No key was made.</Note>}
+      </form>
+    </Dialog>
+  )
+}

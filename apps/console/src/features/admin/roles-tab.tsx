@@ -1,0 +1,77 @@
+import { LogIn } from 'lucide-react'
+import { useRoles } from '../../api/admin.ts'
+import { ApiError, hasToken } from '../../api/client.ts'
+import { useSignIn } from '../../api/session.ts'
+import { rolePatterns } from 'virtual:wheelhouse-contract'
+import { FailureView } from '../../app/failure-view.tsx'
+import { Button } from '../../ui/button.tsx'
+import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
+import { PlainTable } from './plain-table.tsx'
+
+/** What each role may: its permissions, and which NATS subjects and extensions it reaches. */
+export function RolesTab() {
+  const roles = useRoles()
+  const { signOut } = useSignIn()
+  const needsBearer = roles.error instanceof ApiError && roles.error.status === 401 && !hasToken()
+  return (
+    <div className="flex flex-col gap-4 p-4 wide:p-5">
+      <div>
+        <h2 className="text-s4 font-strong">Roles</h2>
+        <p className="text-ink-2">
+          Permissions are resource:action. Subjects are what its keys may publish and subscribe to.
+        </p>
+      </div>
+      {roles.isPending ? (
+        <SkeletonRows rows={6} />
+      ) : needsBearer ? (
+        <EmptyState
+          icon={LogIn}
+          title="Roles need a fresh sign-in"
+          className="px-0!"
+          acts={
+            <Button size="sm" tone="primary" onClick={() => void signOut()}>
+              Sign in again
+            </Button>
+          }
+        >
+          They are read with a token that a page keeps in its memory alone. This page was loaded anew and has none.
+        </EmptyState>
+      ) : roles.isError && !roles.data ? (
+        <FailureView error={roles.error} what="the roles" onRetry={() => void roles.refetch()} />
+      ) : (
+        <PlainTable
+          label="Roles"
+          heads={['Role', 'Permissions', 'Publishes', 'Subscribes', 'Sees extensions']}
+          rows={(roles.data ?? []).map((role) => ({
+            id: role.name,
+            cells: [
+              <span key="name" className="block py-1.5">
+                <b className="mono font-medium text-ink">{role.name}</b>
+                <span className="block text-s1 text-ink-3">
+                  {role.builtin ? 'built in' : 'made here'}
+                  {role.description && `, ${role.description}`}
+                </span>
+              </span>,
+              <Patterns key="permissions" of={rolePatterns[role.name] ?? []} />,
+              <Patterns key="pub" of={role.permissions.pub.allow ?? []} />,
+              <Patterns key="sub" of={role.permissions.sub.allow ?? []} />,
+              role.extensions.join(', ') || 'none',
+            ],
+          }))}
+        />
+      )}
+    </div>
+  )
+}
+
+function Patterns(props: { of: readonly string[] }) {
+  const { of } = props
+  if (of.length === 0) return <span className="text-ink-3">none</span>
+  const shown = of.slice(0, 4)
+  return (
+    <span className="mono" title={of.join('\n')}>
+      {shown.join(' ')}
+      {of.length > shown.length && <span className="text-ink-3"> and {of.length - shown.length} more</span>}
+    </span>
+  )
+}

@@ -1,0 +1,95 @@
+import type { Alert, FleetStats, Instance, JobRecord, LatestMetric } from '../../api/wire.ts'
+import { instant, plural } from '../../ui/age.ts'
+import type { Tile } from '../../ui/tile-map.tsx'
+import { environmentOf, instanceState } from '../fleet/instance-state.ts'
+
+/** The answer to the page's question, as sentences. */
+export function headline(
+  stats: FleetStats | undefined,
+  waits: number,
+  alerts: readonly Alert[],
+): { fleet: string; rest: string } {
+  const total = stats?.total ?? 0
+  const healthy = stats?.by_status.RUNNING ?? 0
+  const fleet =
+    stats === undefined
+      ? 'The fleet cannot be seen.'
+      : total === 0
+        ? 'No instances yet.'
+        : healthy === total
+          ? total === 1
+            ? 'The one instance is healthy.'
+            : `All ${total} instances are healthy.`
+          : `${healthy} of ${total} instances are healthy.`
+  const failed = stats?.by_status.ERROR ?? 0
+  const silent = stats?.by_status.UNKNOWN ?? 0
+  const parts = [
+    alerts.length > 0 && `${plural(alerts.length, 'alert')} ${alerts.length === 1 ? 'fires' : 'fire'}.`,
+    failed > 0 && `${plural(failed, 'instance')} failed.`,
+    silent > 0 && `${plural(silent, 'instance')} silent.`,
+  ].filter((part): part is string => typeof part === 'string')
+  return {
+    fleet,
+    rest:
+      parts.length > 0
+        ? parts.join(' ')
+        : waits > 0
+          ? 'Nothing else is wrong.'
+          : total > 0
+            ? 'Nothing is wrong, nothing waits.'
+            : '',
+  }
+}
+
+export interface JobRates {
+  live: number
+  queued: number
+  held: number
+  failed: number
+  /** Changes a minute over the last hour, in twelve slots, oldest first. */
+  trend: number[]
+}
+
+const HOUR = 3_600_000
+
+/** What the newest jobs tell: how many are where, and how busy the last hour was. */
+export function jobRates(jobs: readonly JobRecord[], now: number): JobRates {
+  const trend = Array.from({ length: 12 }, () => 0)
+  const of = (...states: string[]) => jobs.filter((job) => states.includes(job.state)).length
+  let failed = 0
+  for (const job of jobs) {
+    const age = now - (instant(job.updated_at) ?? 0)
+    if (age < 0 || age >= HOUR) continue
+    const slot = 11 - Math.floor((age / HOUR) * 12)
+    trend[slot] = (trend[slot] ?? 0) + 1 / 5
+    if (job.state === 'FAILED' || job.state === 'TIMEOUT') failed += 1
+  }
+  return {
+    live: of('RUNNING', 'DISPATCHED'),
+    queued: of('PENDING', 'SCHEDULED'),
+    held: of('APPROVAL_REQUIRED'),
+    failed,
+    trend,
+  }
+}
+
+/** The fleet as marks: by environment where tags name one, else by provider. */
+export function fleetTiles(instances: readonly Instance[], metrics: ReadonlyMap<string, LatestMetric> | undefined) {
+  const groups = new Map<string, Tile[]>()
+  const named = instances.some((instance) => environmentOf(instance) !== undefined)
+  for (const instance of instances) {
+    const name = named ? (environmentOf(instance) ?? 'no environment') : instance.provider
+    const { status, word } = instanceState(instance, metrics?.get(instance.id))
+    const tile = { id: instance.id, name: instance.name, status, word }
+    const group = groups.get(name)
+    if (group) group.push(tile)
+    else groups.set(name, [tile])
+  }
+  return [...groups]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(([name, tiles]) => ({
+      name,
+      tiles,
+      end: `${tiles.filter((tile) => tile.status === 'ok').length} of ${tiles.length}`,
+    }))
+}

@@ -1,0 +1,400 @@
+import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { RotateCw, Square } from 'lucide-react'
+import { useMemo } from 'react'
+import { useCancelJob, useDecisions, useJob, useRemediate, useTrace } from '../../api/jobs.ts'
+import { failureOf } from '../../api/failure.ts'
+import { useJobStream } from '../../api/live.ts'
+import type { JobDetail } from '../../api/wire.ts'
+import { useRefusal } from '../../app/allowed.ts'
+import { usePageName } from '../../app/crumbs.ts'
+import { FailureView } from '../../app/failure-view.tsx'
+import { useUrlState } from '../../app/url-state.ts'
+import { instant } from '../../ui/age.ts'
+import { Banner, Note } from '../../ui/banner.tsx'
+import { Button } from '../../ui/button.tsx'
+import { CodeBlock, JsonView } from '../../ui/code-block.tsx'
+import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
+import { Feed } from '../../ui/feed.tsx'
+import { LogView } from '../../ui/log-view.tsx'
+import { FactsLine, KeyValues, ObjectHeader, Page, Section } from '../../ui/page.tsx'
+import { SkeletonRows } from '../../ui/states.tsx'
+import { StatusPill, StatusShape } from '../../ui/status.tsx'
+import { Tabs, tabPanel } from '../../ui/tabs.tsx'
+import { Age, At } from '../../ui/time.tsx'
+import { toast } from '../../ui/toast.tsx'
+import { streamedLines } from '../instance/output-lines.ts'
+import { decisionState, isTerminal, jobState, submittedAt, topicWords } from './job-state.ts'
+import { jobTimeline } from './job-timeline.ts'
+
+const TABS = ['output', 'input', 'policy', 'timeline', 'trace'] as const
+type JobTab = (typeof TABS)[number]
+const TAB_WORDS: Record<JobTab, string> = {
+  output: 'Output',
+  input: 'Input',
+  policy: 'Policy',
+  timeline: 'Timeline',
+  trace: 'Trace',
+}
+
+/** One job: how it stands, why, what went in, what came out. */
+export function JobPage() {
+  const { id = '' } = useParams({ strict: false }) as { id?: string }
+  const job = useJob(id)
+  const [url, setUrl] = useUrlState()
+  const tab = TABS.find((each) => each === url['tab']) ?? 'output'
+  usePageName({ label: 'Jobs', to: '/jobs' }, { label: job.data ? topicWords(job.data.topic) : id, mono: true })
+  if (job.isPending) return <SkeletonRows rows={10} />
+  if (!job.data) {
+    return (
+      <>
+        <h1 className="sr-only">Job {id}</h1>
+        <FailureView error={job.error} what="the job" onRetry={() => void job.refetch()} />
+      </>
+    )
+  }
+  return (
+    <JobView
+      job={job.data}
+      readAt={job.dataUpdatedAt}
+      tab={tab}
+      onTab={(next) => setUrl({ tab: next === 'output' ? undefined : next }, true)}
+    />
+  )
+}
+
+function JobView(props: { job: JobDetail; readAt: number; tab: JobTab; onTab: (tab: JobTab) => void }) {
+  const { job, tab } = props
+  const { status, word } = jobState(job.state)
+  const over = isTerminal(job.state)
+  const stream = useJobStream(over ? undefined : job.id)
+  const decisions = useDecisions(job.id)
+  const trace = useTrace(job.trace_id)
+  const own = trace.data?.find((record) => record.id === job.id)
+  const updatedAt = instant(own?.updated_at)
+  const timeline = useMemo(
+    () => jobTimeline(job, updatedAt, decisions.data ?? [], stream.frames),
+    [job, updatedAt, decisions.data, stream.frames],
+  )
+  const submitted = submittedAt(job.id)
+  const others = (trace.data ?? []).filter((record) => record.id !== job.id)
+  return (
+    <Page>
+      <ObjectHeader
+        status={status}
+        name={topicWords(job.topic)}
+        mono
+        pill={<StatusPill status={status}>{word}</StatusPill>}
+        verbs={<Verbs job={job} />}
+        facts={
+          <FactsLine
+            facts={[
+              { name: 'job', value: job.id, mono: true },
+              job.actor_id ? { name: 'asked by', value: job.actor_id } : undefined,
+              submitted !== undefined && { name: 'submitted', value: <Age at={submitted} suffix=" ago" /> },
+              job.attempts ? { name: 'tries', value: job.attempts } : undefined,
+              job.trace_id ? { name: 'trace', value: job.trace_id, mono: true } : undefined,
+              job.run_id ? { name: 'run', value: job.run_id, mono: true } : undefined,
+            ]}
+          />
+        }
+      >
+        <Tabs
+          id="job"
+          label="Parts of the job"
+          keys
+          className="-mx-4 border-b-0 px-[7px] wide:-ml-5 wide:px-[11px]"
+          value={tab}
+          onChange={props.onTab}
+          tabs={TABS.map((value) => ({
+            value,
+            label: TAB_WORDS[value],
+            count:
+              value === 'policy'
+                ? decisions.data?.length
+                : value === 'trace' && others.length > 0
+                  ? others.length
+                  : undefined,
+          }))}
+        />
+      </ObjectHeader>
+      <WhyBanner job={job} />
+      <div {...tabPanel('job', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
+        {tab === 'output' && <Output job={job} lines={streamedLines(stream.frames)} />}
+        {tab === 'input' && (
+          <div className="grid gap-4 p-4 wide:p-5 roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
+            {job.context === null ? (
+              <Note status="unknown">The input is not kept any more.</Note>
+            ) : (
+              <JsonView label="Input" value={job.context} maxHeight={640} />
+            )}
+            <JobFacts job={job} />
+          </div>
+        )}
+        {tab === 'policy' && <Decisions id={job.id} job={job} />}
+        {tab === 'timeline' && (
+          <div className="py-4 wide:px-2">
+            <Feed
+              label="Timeline"
+              entries={timeline.map((entry) => ({
+                id: entry.id,
+                at: entry.at,
+                status: entry.status,
+                words: (
+                  <>
+                    <b>{entry.what}</b> {entry.detail}{' '}
+                    {entry.rule && <span className="mono text-ink-3">{entry.rule}</span>}
+                  </>
+                ),
+              }))}
+            />
+          </div>
+        )}
+        {tab === 'trace' && (
+          <ul aria-label="Jobs of the same trace">
+            {(trace.data ?? []).map((record) => {
+              const other = jobState(record.state)
+              return (
+                <li key={record.id}>
+                  <Link
+                    to="/jobs/$id"
+                    params={{ id: record.id }}
+                    aria-current={record.id === job.id ? 'page' : undefined}
+                    className="flex min-h-(--row-h) items-center gap-2 border-b border-line-1 px-5 text-s2 text-ink-2 hover:bg-hover aria-[current]:bg-selected"
+                  >
+                    <StatusShape status={other.status} size={12} label={other.word} />
+                    <span className="mono text-ink">{topicWords(record.topic)}</span>
+                    <span className="mono truncate text-ink-3">{record.id}</span>
+                    <span className="ml-auto text-ink-3">
+                      <Age at={instant(record.updated_at)} />
+                    </span>
+                  </Link>
+                </li>
+              )
+            })}
+          </ul>
+        )}
+      </div>
+    </Page>
+  )
+}
+
+/** Why it waits, was denied or failed: one line, at the top. */
+function WhyBanner(props: { job: JobDetail }) {
+  const { job } = props
+  const rule = job.safety_rule_id && (
+    <>
+      {' '}
+      Rule <span className="mono">{job.safety_rule_id}</span>.
+    </>
+  )
+  if (job.state === 'APPROVAL_REQUIRED') {
+    return (
+      <Banner
+        edge
+        status="waiting"
+        title="Waits for an approval"
+        acts={
+          <Link to="/inbox" search={{ job: job.id }} className="font-medium text-accent-text hover:underline">
+            Open in the inbox
+          </Link>
+        }
+      >
+        {job.safety_reason}
+        {rule} It starts by itself when it is approved.
+      </Banner>
+    )
+  }
+  if (job.state === 'DENIED') {
+    return (
+      <Banner edge status="denied" title={job.approval_by ? `Rejected by ${job.approval_by}` : 'Denied by policy'}>
+        {job.approval_reason ?? job.safety_reason ?? job.error_message}
+        {rule} Nothing was changed.
+      </Banner>
+    )
+  }
+  if (job.state === 'FAILED' || job.state === 'TIMEOUT') {
+    return (
+      <Banner
+        edge
+        status="failed"
+        title={job.error_message ?? (job.state === 'TIMEOUT' ? 'It took longer than allowed' : 'It failed')}
+      >
+        {job.error_code && (
+          <>
+            Code <span className="mono">{job.error_code}</span>.{' '}
+          </>
+        )}
+        {job.last_state && `It was ${job.last_state.toLowerCase()} before.`}
+      </Banner>
+    )
+  }
+  if (job.safety_decision === 'THROTTLE') {
+    return (
+      <Banner edge status="waiting" title="Policy asks to wait">
+        {job.safety_reason}
+        {rule} It is tried again by itself.
+      </Banner>
+    )
+  }
+  return null
+}
+
+function Output(props: { job: JobDetail; lines: ReturnType<typeof streamedLines> }) {
+  const { job, lines } = props
+  const result = job.result as { stdout?: unknown; stderr?: unknown } | null
+  const text =
+    typeof job.result === 'string' ? job.result : typeof result?.stdout === 'string' ? result.stdout : undefined
+  const errors = typeof result?.stderr === 'string' ? result.stderr : ''
+  if (job.result === null || job.result === undefined) {
+    return lines.length > 0 ? (
+      <LogView label="Output" lines={lines} wrap />
+    ) : (
+      <p className="flex-1 bg-well px-5 py-4 text-s2 text-ink-3">
+        {isTerminal(job.state) ? 'It left no result.' : 'Nothing written yet. Output appears here as it comes.'}
+      </p>
+    )
+  }
+  return (
+    <div className="flex flex-col gap-4 p-4 wide:p-5">
+      {text !== undefined && text !== '' && <CodeBlock label="Output" text={text} maxHeight={520} wrap />}
+      {errors !== '' && <CodeBlock label="Errors" text={errors} maxHeight={260} wrap />}
+      {typeof job.result !== 'string' && <JsonView label="Result" value={job.result} maxHeight={420} />}
+    </div>
+  )
+}
+
+function JobFacts(props: { job: JobDetail }) {
+  const { job } = props
+  return (
+    <aside aria-label="Facts" className="h-fit rounded-r3 border border-line-1 bg-surface-2">
+      <Section title="Facts">
+        <KeyValues
+          rows={[
+            { name: 'topic', value: job.topic ?? '', mono: true },
+            job.capability ? { name: 'capability', value: job.capability, mono: true } : undefined,
+            job.risk_tags?.length ? { name: 'risk', value: job.risk_tags.join(', ') } : undefined,
+            job.requires?.length ? { name: 'requires', value: job.requires.join(', ') } : undefined,
+            job.idempotency_key ? { name: 'key', value: job.idempotency_key, mono: true } : undefined,
+            job.safety_job_hash ? { name: 'hash', value: job.safety_job_hash, mono: true } : undefined,
+            job.context_ptr ? { name: 'input at', value: job.context_ptr, mono: true } : undefined,
+            job.result_ptr ? { name: 'result at', value: job.result_ptr, mono: true } : undefined,
+          ]}
+        />
+      </Section>
+      {Object.keys(job.labels ?? {}).length > 0 && (
+        <Section title="Labels">
+          <KeyValues
+            rows={Object.entries(job.labels).map(([name, value]) => ({ name, value, mono: true }))}
+            nameWidth={140}
+          />
+        </Section>
+      )}
+    </aside>
+  )
+}
+
+function Decisions(props: { id: string; job: JobDetail }) {
+  const decisions = useDecisions(props.id)
+  if (decisions.isPending) return <SkeletonRows rows={3} />
+  if (decisions.isError)
+    return <FailureView error={decisions.error} what="the decisions" onRetry={() => void decisions.refetch()} />
+  return (
+    <div className="flex flex-col">
+      {decisions.data.length === 0 && <p className="px-5 py-4 text-s2 text-ink-3">Policy has not looked at it yet.</p>}
+      {decisions.data.map((decision, index) => {
+        const { status, word } = decisionState(decision.decision)
+        return (
+          <section
+            key={decision.checked_at ?? index}
+            className="grid gap-x-4 gap-y-1 border-b border-line-1 px-5 py-3 text-s2 wide:grid-cols-[16px_170px_minmax(0,1fr)_auto]"
+          >
+            <StatusShape status={status} size={14} className="mt-0.5" />
+            <h2 className="font-medium text-ink">{word}</h2>
+            <div className="min-w-0 text-ink-2">
+              {decision.reason ?? 'No reason given.'}
+              {decision.rule_id && (
+                <>
+                  {' '}
+                  Rule <span className="mono text-ink">{decision.rule_id}</span>.
+                </>
+              )}
+              {decision.constraints && Object.keys(decision.constraints).length > 0 && (
+                <div className="mt-2">
+                  <JsonView label="Limits" value={decision.constraints} />
+                </div>
+              )}
+              <p className="mt-1 text-s1 text-ink-3">
+                Snapshot <span className="mono">{decision.policy_snapshot ?? '–'}</span>
+                {decision.job_hash && (
+                  <>
+                    , binds hash <span className="mono">{decision.job_hash.slice(0, 16)}…</span>
+                  </>
+                )}
+              </p>
+            </div>
+            <At at={instant(decision.checked_at)} className="text-ink-3" />
+          </section>
+        )
+      })}
+    </div>
+  )
+}
+
+function Verbs(props: { job: JobDetail }) {
+  const { job } = props
+  const refusal = useRefusal()
+  const navigate = useNavigate()
+  const cancel = useCancelJob(job.id)
+  const remediate = useRemediate(job.id)
+  const fail = (what: string) => (error: unknown) =>
+    toast({ status: 'failed', title: what, text: failureOf(error).message })
+  const refused = refusal('jobs', 'POST', '/api/v1/jobs/{id}/cancel')
+  const off = refused ?? (isTerminal(job.state) ? 'It has ended.' : undefined)
+  const button = (
+    <Button icon={Square} tone="danger" off={off}>
+      Cancel
+    </Button>
+  )
+  return (
+    <>
+      {(job.safety_remediations ?? []).map((remediation) => (
+        <Button
+          key={remediation.id ?? remediation.title}
+          icon={RotateCw}
+          busy={remediate.isPending}
+          off={refusal('jobs', 'POST', '/api/v1/jobs/{id}/remediate')}
+          title={remediation.summary}
+          onClick={() =>
+            void remediate
+              .mutateAsync(remediation.id)
+              .then(({ job_id }) => navigate({ to: '/jobs/$id', params: { id: job_id } }), fail('Could not remediate'))
+          }
+        >
+          {remediation.title ?? 'Remediate'}
+        </Button>
+      ))}
+      {off ? (
+        button
+      ) : (
+        <ConfirmPopover
+          trigger={button}
+          label="Cancel the job"
+          title="Cancel the job"
+          verb="Cancel it"
+          reach="one"
+          consequences={{
+            reach: { level: 1, words: <b>1 job</b>, more: 'what it started is told to stop' },
+            undo: { level: 2, words: 'submit it again' },
+            cost: { level: 0, words: 'none' },
+            data: { level: 2, words: 'what it has done so far stays' },
+          }}
+          onConfirm={() =>
+            cancel
+              .mutateAsync()
+              .then((answer) => toast({ status: 'off', title: answer.reason ?? 'Cancelled' }), fail('Could not cancel'))
+          }
+        />
+      )}
+    </>
+  )
+}
