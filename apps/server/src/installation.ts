@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { sql } from './kernel/db/index.ts'
-import { createKey, type FirstSecrets, firstStart, resetAdmin, type Tenant } from './kernel/identity/index.ts'
+import { enrolAgent } from './kernel/agents/index.ts'
+import { type FirstSecrets, firstStart, resetAdmin, type Tenant } from './kernel/identity/index.ts'
 import { installDefaultPolicy } from './kernel/policy/index.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import { writeDurably } from './kernel/managed/index.ts'
@@ -86,17 +87,10 @@ function storedAdmin(file: string): FirstSecrets | undefined {
 async function agentToken({ config, db, clock }: Kernel, tenant: Tenant): Promise<string> {
   const file = join(config.dataDir, 'secrets', 'local-agent.json')
   if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { token: string }).token
-  const { token } = await db.auth(async (tx) => {
-    const admin = await tx.one<{ id: string }>(sql`
-      select id from users where tenant_id = ${tenant.id} and username_norm = 'admin' and deleted_at is null`)
-    return createKey(tx, clock.now(), {
-      tenantId: tenant.id,
-      ownerId: admin.id,
-      name: 'Agent of this host',
-      kind: 'agent',
-      roles: ['system-agent'],
-    })
-  })
+  // The label guards the host that the installation itself lives on (decisions D9).
+  const { token } = await db.tenant(tenant.id, (tx) =>
+    enrolAgent(tx, clock.now(), { name: hostname(), labels: { 'wheelhouse.control-plane': 'true' } }),
+  )
   writeDurably(file, JSON.stringify({ token }))
   return token
 }

@@ -54,6 +54,7 @@ async function main(): Promise<void> {
     const fallback = consoleFiles()
     const http = composeHttp(kernel, { checkReplies: false, ...(fallback ? { fallback } : {}) })
     closers.push(() => http.close())
+    await kernel.start()
     const port = await http.listen(config.port, config.host)
     if (config.fleetPort !== undefined) await http.listen(config.fleetPort, config.host, 'fleet')
     if (config.jobsPort !== undefined) await http.listen(config.jobsPort, config.host, 'jobs')
