@@ -6,6 +6,9 @@ import { becomeNode, ensureDebianPackages, ensurePackages, fail, modernNode, roo
 ensurePackages()
 if (modernNode() !== process.execPath) await becomeNode([join(root, 'scripts', 'start.mjs'), ...process.argv.slice(2)])
 
+const becomeServer = () => becomeNode([join(root, 'apps', 'server', 'src', 'main.ts'), ...process.argv.slice(2)])
+if (process.argv[2] === 'config') await becomeServer()
+
 if (needsNats()) {
   const missing = ensureDebianPackages({ 'nats-server': 'nats-server' })
   if (missing.length > 0)
@@ -19,7 +22,7 @@ if (needsNats()) {
 
 const { buildChanged } = await import('./build.ts')
 if (!(await buildChanged())) fail('The build failed; see the messages above.')
-await becomeNode([join(root, 'apps', 'server', 'src', 'main.ts'), ...process.argv.slice(2)])
+await becomeServer()
 
 /** Whether the server will start a nats-server of its own; it reads its configuration properly by itself later. */
 function needsNats() {

@@ -16,17 +16,20 @@ export interface Connection {
 }
 
 /** A server begun as `npm start` begins it, on free ports and a data folder of the test's own. */
-export interface ServerProcess {
+export interface BegunServer {
   process: ChildProcess
-  connection: Connection
   /** Everything that it said so far. */
   output(): string
   /** Resolves with code and signal once the command is gone. */
   ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
-/** Starts the server and waits for the screen that ends its start; throws with its output when it ends before. */
-export async function startServer(dataDir: string, env: Record<string, string> = {}): Promise<ServerProcess> {
+export interface ServerProcess extends BegunServer {
+  connection: Connection
+}
+
+/** Begins a start and does not wait for anything. */
+export function beginServer(dataDir: string, env: Record<string, string> = {}): BegunServer {
   const child = spawn(process.execPath, [join(PROJECT, 'scripts', 'start.mjs')], {
     cwd: PROJECT,
     env: {
@@ -47,11 +50,17 @@ export async function startServer(dataDir: string, env: Record<string, string> =
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
     child.once('close', (code, signal) => resolve({ code, signal })),
   )
+  return { process: child, output: () => output, ended }
+}
+
+/** Starts the server and waits for the screen that ends its start; throws with its output when it ends before. */
+export async function startServer(dataDir: string, env: Record<string, string> = {}): Promise<ServerProcess> {
+  const server = beginServer(dataDir, env)
   let over = false
-  void ended.then(() => (over = true))
-  await until('the server is up', () => over || output.includes('Ctrl-C stops everything'), 120_000)
-  if (over) throw new Error(`the server ended during its start:\n${output}`)
-  return { process: child, connection: readConnection(dataDir), output: () => output, ended }
+  void server.ended.then(() => (over = true))
+  await until('the server is up', () => over || server.output().includes('Ctrl-C stops everything'), 120_000)
+  if (over) throw new Error(`the server ended during its start:\n${server.output()}`)
+  return { ...server, connection: readConnection(dataDir) }
 }
 
 export function readConnection(dataDir: string): Connection {

@@ -3,7 +3,15 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { childOf, processesBelow, readConnection, startServer, until, type ServerProcess } from './server-process.ts'
+import {
+  beginServer,
+  childOf,
+  processesBelow,
+  readConnection,
+  startServer,
+  until,
+  type ServerProcess,
+} from './server-process.ts'
 
 const isRoot = process.getuid?.() === 0
 let home: string
@@ -92,6 +100,17 @@ describe('a later start', () => {
     expect({ tenant, admin }).toEqual({ tenant: first.connection.tenant, admin: first.connection.admin })
     expect(await serves(second)).toBe(true)
     expect(second.output()).not.toContain('Building')
+  })
+
+  test('takes up what starts left that were killed at any moment of theirs', async () => {
+    // From the making of the database to the first answers; each kill meets what the one before left behind.
+    for (const afterMs of [60, 250, 450, 650, 800, 950, 1100, 1300, 1600]) {
+      const child = beginServer(dataDir)
+      await new Promise((resolve) => setTimeout(resolve, afterMs))
+      child.process.kill('SIGKILL')
+      expect(await child.ended).toMatchObject({ signal: 'SIGKILL' })
+    }
+    expect(await serves(await start())).toBe(true)
   })
 
   test('is refused in words while the first one runs', async () => {
