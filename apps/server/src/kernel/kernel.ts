@@ -12,7 +12,9 @@ import {
   authenticator,
   type Authenticator,
   type Identity,
+  type OidcProvider,
   openIdentity,
+  openOidc,
   openTokens,
   type Tokens,
 } from './identity/index.ts'
@@ -45,6 +47,8 @@ export interface Kernel {
   tokens: Tokens
   /** Who is who on NATS, and the end of what a principal holds. */
   identity: Identity
+  /** The OpenID provider; undefined where none is configured. */
+  oidc: OidcProvider | undefined
   /** Where clients reach the nats-server, as far as we know it. */
   natsUrls: { client: string; webSocket: string | undefined }
   /** A key for one purpose, derived from the vault's: the same on all replicas, never stored. */
@@ -80,6 +84,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
   policy.start()
   const schedule = openSchedule({ db, clock, log })
   for (const task of retentionTasks(db, clock)) await schedule.add(task)
+  const egress = openEgress(config.egress.allow)
   const accounts = openAccounts({ db, bus, vault, clock })
   const { adminGroup, defaultRole } = config.oidc
   const rules = { defaultRole, ...(adminGroup === undefined ? {} : { adminGroup }) }
@@ -99,12 +104,13 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     trail: openTrail(db, events),
     feed,
     policy,
-    egress: openEgress(config.egress.allow),
+    egress,
     schedule,
     agents,
     authenticator: authentication,
     tokens: openTokens(db, clock, vault, rules),
     identity,
+    oidc: openOidc({ config: config.oidc, egress, clock }),
     natsUrls: { client: nats.url, webSocket: nats.wsUrl },
     derivedKey: (purpose) => createHmac('sha256', root).update(purpose).digest(),
     async start() {

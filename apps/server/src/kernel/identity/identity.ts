@@ -85,14 +85,17 @@ export function openIdentity(options: IdentityOptions): Identity {
   })
 
   async function rebuild(): Promise<void> {
-    while (!closing.signal.aborted && !inForce) {
-      await accounts.rebuildAccounts().then(
-        () => (inForce = true),
-        (error: unknown) => {
-          if (!closing.signal.aborted) log.warn({ err: error }, 'The NATS accounts are not in force yet')
-        },
+    while (!closing.signal.aborted) {
+      const failed = await accounts.rebuildAccounts().then(
+        () => undefined,
+        (error: unknown) => error ?? 'unknown',
       )
-      if (!inForce) await pause(REBUILD_RETRY_MS, closing.signal).catch(() => undefined)
+      if (failed === undefined) {
+        inForce = true
+        return
+      }
+      if (!closing.signal.aborted) log.warn({ err: failed }, 'The NATS accounts are not in force yet')
+      await pause(REBUILD_RETRY_MS, closing.signal).catch(() => undefined)
     }
   }
 

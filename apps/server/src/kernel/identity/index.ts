@@ -8,9 +8,11 @@ export {
   resetAdmin,
   type Tenant,
 } from './bootstrap.ts'
+export { admitExternal, type ExternalClaims, type ExternalUser } from './external-users.ts'
 export { type Identity, openIdentity } from './identity.ts'
 export { type ApiKey, createKey, findKey, type KeyChange, keysOf, type NewKey, revokeKey, updateKey } from './keys.ts'
 export { login, type LoggedIn, type LoginAttempt } from './login.ts'
+export { type OidcFlow, type OidcProvider, openOidc } from './oidc.ts'
 export { checkPassword, hashPassword, requireStrongPassword } from './passwords.ts'
 export {
   type AccessObject,

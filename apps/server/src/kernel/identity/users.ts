@@ -23,6 +23,8 @@ export interface NewUser {
   displayName?: string
   password?: string
   source?: 'local' | 'oidc'
+  /** What tokens call the user; default: e-mail or name. */
+  subject?: string
   role?: string
 }
 
@@ -41,7 +43,7 @@ export async function createUser(tx: Tx, now: Instant, input: NewUser): Promise<
   try {
     await tx.run(sql`
       insert into principals (tenant_id, id, kind, subject, name, created_at)
-      values (${input.tenantId}, ${id}, 'user', ${input.email ?? input.username}, ${input.displayName ?? input.username}, ${at(now)})`)
+      values (${input.tenantId}, ${id}, 'user', ${input.subject ?? input.email ?? input.username}, ${input.displayName ?? input.username}, ${at(now)})`)
     await tx.run(sql`
       insert into users (tenant_id, id, username, username_norm, email, email_norm, display_name, password_hash, source, created_at, updated_at)
       values (${input.tenantId}, ${id}, ${input.username}, ${normalised(input.username)}, ${input.email ?? null},
