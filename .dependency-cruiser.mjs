@@ -7,17 +7,27 @@ export default {
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '(^|/)(dist|data)/' },
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { extensions: ['.ts', '.tsx', '.js', '.mjs', '.json'], conditionNames: ['import', 'types', 'default'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.tsx', '.js', '.mjs', '.json'],
+      conditionNames: ['import', 'types', 'default'],
+    },
   },
   forbidden: [
     { name: 'domains-stand-alone', from: { path: DOMAIN }, to: { path: DOMAIN, pathNot: '^apps/server/src/$1/' } },
     { name: 'kernel-knows-no-domain', from: { path: '^apps/server/src/kernel/' }, to: { path: DOMAIN } },
     {
       name: 'kernel-by-its-door',
-      from: { path: '^apps/server/src/kernel/([^/]+)/|^apps/server/src/(?!kernel/)', pathNot: '^apps/server/src/testing/' },
+      from: {
+        path: '^apps/server/src/kernel/([^/]+)/|^apps/server/src/(?!kernel/)',
+        pathNot: '^apps/server/src/testing/',
+      },
       to: { path: '^apps/server/src/kernel/[^/]+/(?!(index|fake)\\.ts$)', pathNot: '^apps/server/src/kernel/$1/' },
     },
-    { name: 'clients-know-no-server', from: { path: '^(apps/(console|agent|cli)|packages)/' }, to: { path: '^apps/server/' } },
+    {
+      name: 'clients-know-no-server',
+      from: { path: '^(apps/(console|agent|cli)|packages)/' },
+      to: { path: '^apps/server/' },
+    },
     { name: 'no-cycles', from: {}, to: { circular: true } },
   ].map((rule) => ({ ...rule, severity: 'error' })),
 }

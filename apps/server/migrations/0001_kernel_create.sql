@@ -11,7 +11,12 @@ begin
       exception when duplicate_object or unique_violation then null;  -- another database of this cluster made it meanwhile
       end;
     end if;
-    if not pg_has_role(current_user, r, 'member') then
+    -- From PostgreSQL 16 on, who makes a role may administer it, but takes it on only when that was granted.
+    if current_setting('server_version_num')::int >= 160000 then
+      if not pg_has_role(current_user, r, 'set') then
+        execute format('grant %I to current_user with set true', r);
+      end if;
+    elsif not pg_has_role(current_user, r, 'member') then
       execute format('grant %I to current_user', r);
     end if;
   end loop;
