@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { Fault, type ListField, type ListSpec, type Page } from '@wheelhouse/contract'
+import { Fault, type ListSpec, type Page } from '@wheelhouse/contract'
 import { sql } from 'kysely'
-import { type FilterNode, filterSql } from './filter.ts'
+import { fieldOf, type FilterNode, filterSql } from './filter.ts'
 import type { Statement, Tx } from './tx.ts'
 
 /** What the edge read from a query string, whatever the surface calls its parameters. */
@@ -60,12 +60,15 @@ export async function listPage<Row, T>(
         )
 
   const order: Order = [
-    ...query.sort.map(({ field, descending }) => ({
-      column: column(field),
-      descending,
-      time: spec.fields[field]?.type === 'time',
-      nullable: spec.fields[field]?.nullable === true,
-    })),
+    ...query.sort.map(({ field: path, descending }) => {
+      const { field, key, spec: declared } = fieldOf(path, spec.fields) ?? { field: path }
+      return {
+        column: key === undefined ? column(field) : sql`(${column(field)} ->> ${key}::text)`,
+        descending,
+        time: declared?.type === 'time',
+        nullable: key !== undefined || declared?.nullable === true,
+      }
+    }),
     { column: keyColumn, descending: query.sort[0]?.descending ?? false, time: false, nullable: false },
   ]
   const orderBy = sql.join(
@@ -83,8 +86,12 @@ export async function listPage<Row, T>(
       },
     )
   }
+  // A cursor belongs to one table in one order: its values mean nothing elsewhere.
+  const scope = JSON.stringify([source.table, query.sort])
   const after =
-    query.cursor === undefined ? sql`true` : behind(order, readCursor(query.cursor, query.cursorSecret, order.length))
+    query.cursor === undefined
+      ? sql`true`
+      : behind(order, readCursor(query.cursor, query.cursorSecret, scope, order.length))
   const sortValues = sql.join(order.map(({ column: by }, i) => sql`${by} as ${sql.ref(`_s${i}`)}`))
 
   const rows = await tx.many<Row & Record<string, unknown>>(sql`
@@ -113,6 +120,7 @@ export async function listPage<Row, T>(
       ? writeCursor(
           order.map((by, i) => (by.time ? { t: last[`_s${i}`] } : last[`_s${i}`])),
           query.cursorSecret,
+          scope,
         )
       : null,
   }
@@ -155,17 +163,18 @@ function param(value: unknown): unknown {
   return value.t === null ? null : new Date(Number(value.t))
 }
 
-function writeCursor(values: readonly unknown[], secret: Buffer): string {
+function writeCursor(values: readonly unknown[], secret: Buffer, scope: string): string {
   const body = Buffer.from(JSON.stringify(values)).toString('base64url')
-  return `${body}.${mac(body, secret).toString('base64url')}`
+  return `${body}.${mac(body, secret, scope).toString('base64url')}`
 }
 
-const mac = (body: string, secret: Buffer): Buffer => createHmac('sha256', secret).update(body).digest().subarray(0, 16)
+const mac = (body: string, secret: Buffer, scope: string): Buffer =>
+  createHmac('sha256', secret).update(scope).update('\0').update(body).digest().subarray(0, 16)
 
-function readCursor(cursor: string, secret: Buffer, length: number): unknown[] {
+function readCursor(cursor: string, secret: Buffer, scope: string, length: number): unknown[] {
   const [body = '', signature = ''] = cursor.split('.')
   const given = Buffer.from(signature, 'base64url')
-  const right = mac(body, secret)
+  const right = mac(body, secret, scope)
   if (given.length === right.length && timingSafeEqual(given, right)) {
     const values: unknown = JSON.parse(Buffer.from(body, 'base64url').toString())
     if (Array.isArray(values) && values.length === length) return values
@@ -185,15 +194,13 @@ export function parseSort(text: string | undefined, spec: ListSpec): { field: st
     .filter(Boolean)
   const sort = parts.map((part) => ({ field: part.replace(/^-/, ''), descending: part.startsWith('-') }))
   for (const { field } of sort) {
-    if (text !== undefined && !sortable(spec.fields[field])) {
+    if (text !== undefined && (fieldOf(field, spec.fields)?.spec.sort !== true || field.includes('\0'))) {
       throw new Fault('VAL_INVALID_SORT', {
         field,
-        sortable: Object.keys(spec.fields).filter((name) => sortable(spec.fields[name])),
+        sortable: Object.keys(spec.fields).filter((name) => spec.fields[name]?.sort === true),
       })
     }
   }
   if (sort.length > 3) throw new Fault('VAL_INVALID_SORT', { reason: 'at most 3 keys' })
   return sort
 }
-
-const sortable = (field: ListField | undefined): boolean => field?.sort === true

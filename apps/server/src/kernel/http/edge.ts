@@ -122,6 +122,9 @@ export function readParts(
 ) {
   const { endpoint } = passage.bound
   const { dialect } = passage
+  if (hasNul(raw.params))
+    throw new Fault(dialect.surface === 'release' ? 'RES_NOT_FOUND' : 'VAL_SCHEMA', { in: 'path' })
+  if (hasNul(raw.query)) refuseNul('query')
   const params = endpoint.params ? checkedParams(endpoint, raw.params, dialect) : raw.params
   const query = endpoint.query ? checkedQuery(endpoint, raw.query, dialect) : undefined
   const list = endpoint.list ? readListQuery(raw.query, endpoint.list, dialect, edge.cursorSecret) : undefined
@@ -162,13 +165,45 @@ function checkedQuery(endpoint: Endpoint, query: Record<string, unknown>, dialec
 
 function parseBody(raw: Buffer | undefined, dialect: Dialect): unknown {
   if (raw === undefined || raw.length === 0) return {}
+  if (isTooDeep(raw)) throw new Fault('VAL_SCHEMA', { in: 'body' }, { message: 'The body is nested too deep' })
   let value: unknown
   try {
     value = JSON.parse(raw.toString('utf8'))
   } catch (error) {
     throw new Fault('VAL_INVALID_JSON', {}, { cause: error })
   }
+  // Cheap to look for before walking: JSON can only spell the character like this.
+  if (raw.includes('\\u0000') && hasNul(value)) refuseNul('body')
   return dialect.nullIsAbsent ? withoutNulls(value) : value
+}
+
+const MAX_DEPTH = 200
+
+/** Whether braces and brackets stand deeper than anything that walks the value (schemas, masks, PostgreSQL) should be asked to go. */
+function isTooDeep(raw: Buffer): boolean {
+  if (raw.length <= MAX_DEPTH) return false
+  let depth = 0
+  let inText = false
+  for (let i = 0; i < raw.length; i++) {
+    const byte = raw[i]
+    if (byte === 0x22) inText = !inText
+    else if (inText) i += byte === 0x5c ? 1 : 0
+    else if (byte === 0x7b || byte === 0x5b) {
+      if (++depth > MAX_DEPTH) return true
+    } else if (byte === 0x7d || byte === 0x5d) depth -= 1
+  }
+  return false
+}
+
+/** Whether some text in it has the one character that PostgreSQL cannot keep. */
+function hasNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0')
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([key, each]) => key.includes('\0') || hasNul(each))
+}
+
+function refuseNul(part: 'query' | 'body'): never {
+  throw new Fault('VAL_SCHEMA', { in: part }, { message: `The ${part} has a NUL character in it` })
 }
 
 /** Runs the handler of an endpoint that answers once: in its transaction, with idempotency and audit, and renders what it returns. */
@@ -178,9 +213,27 @@ export async function perform(
   parts: ReturnType<typeof readParts>,
   rawBody: Buffer | undefined,
 ): Promise<Sent> {
+  const { principal } = passage
+  const context = contextOf(edge, passage, parts)
+  try {
+    return await act(edge, passage, parts, rawBody, context)
+  } catch (error) {
+    // What depends on the object is denied by the handler; the trail knows no difference.
+    if (principal && error instanceof Fault && error.code.startsWith('PERM_'))
+      await recordDenial(edge, passage, principal, { code: error.code, ...error.details })
+    throw error
+  }
+}
+
+async function act(
+  edge: Edge,
+  passage: Passage,
+  parts: ReturnType<typeof readParts>,
+  rawBody: Buffer | undefined,
+  context: ReturnType<typeof contextOf>,
+): Promise<Sent> {
   const { bound, principal } = passage
   const { endpoint, handler } = bound
-  const context = contextOf(edge, passage, parts)
   if (!principal || endpoint.transaction === 'none' || endpoint.permission === 'public') {
     const sent = render(edge, passage, await handler(context))
     if (principal && isAudited(endpoint, passage)) {
@@ -193,7 +246,8 @@ export async function perform(
   const key = endpoint.idempotency === 'edge' ? passage.facts.header('idempotency-key') : undefined
   if (key !== undefined) checkKey(key)
   return edge.gate.db.tenant(principal.tenantId, async (tx) => {
-    const body = rawBody ?? Buffer.alloc(0)
+    // The object is part of what was asked: the same body for another one is another request.
+    const body = Buffer.concat([Buffer.from(`${passage.facts.path}\0`), rawBody ?? Buffer.alloc(0)])
     const scope = `${principal.id} ${endpoint.method} ${endpoint.path}`
     const before = key === undefined ? undefined : await recall(tx, scope, key, body)
     if (before) return replayed(before)
@@ -310,12 +364,17 @@ export function auditEntry(
 }
 
 /** A denial is part of the trail; it is written on its own, since nothing else of the request is. */
-async function recordDenial(edge: Edge, passage: Passage, principal: Principal): Promise<void> {
+async function recordDenial(
+  edge: Edge,
+  passage: Passage,
+  principal: Principal,
+  details: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   try {
     await edge.gate.db.tenant(principal.tenantId, (tx) =>
       record(tx, {
         ...auditEntry(edge, passage, principal, undefined, 'denied'),
-        metadata: { required: passage.bound.endpoint.permission, path: passage.facts.path },
+        metadata: { required: passage.bound.endpoint.permission, path: passage.facts.path, ...details },
       }),
     )
   } catch (error) {

@@ -3,6 +3,7 @@ export {
   type Context,
   type EventStream,
   type RawReply,
+  type ReplyControls,
   type RequestFacts,
   serve,
   type Upgraded,
@@ -14,3 +15,4 @@ export { openLimits, type Limits } from './limits.ts'
 export { nativeDialect } from './native-dialect.ts'
 export { openOrigins, type Origins } from './origins.ts'
 export { buildHttp, type HttpOptions, type HttpServer, SECURITY_HEADERS } from './server.ts'
+export { validate } from './validate.ts'

@@ -44,7 +44,8 @@ function integer(
 ): number {
   const value = query[name]
   if (value === undefined || value === '') return fallback
-  const number = Number(value)
+  // Digits alone: what else `Number` reads (1e2, 0x10, blanks) is no page.
+  const number = typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN
   if (Number.isInteger(number) && number >= 1 && number <= max) return number
   if (refuse)
     throw new Fault(

@@ -128,9 +128,11 @@ export function buildHttp(options: HttpOptions): HttpServer {
   })
   const methods = knownPaths(options.bound)
   app.setNotFoundHandler(async (request, reply) => {
-    const dialect = dialectFor(request)
     const { path } = request.arrival
     if (request.method === 'OPTIONS') return reply.code(204).send()
+    // A path that some surface knows is answered in its manner, whatever the method.
+    const owner = forced.get(request.raw) ?? SURFACES.find((surface) => methods(path, surface).length > 0)
+    const dialect = owner ? edge.dialects[owner] : dialectFor(request)
     const allow = methods(path, dialect.surface)
     if (allow.length > 0 && dialect.knowsMethodNotAllowed) {
       reply.header('Allow', allow.join(', '))

@@ -41,7 +41,8 @@ function closed(schema: unknown): object {
         ? closed(value)
         : value
   }
-  const isPlainObject = copy['type'] === 'object' && copy['properties'] !== undefined
+  const isObject = [copy['type']].flat().includes('object')
+  const isPlainObject = isObject && copy['properties'] !== undefined
   if (isPlainObject && copy['additionalProperties'] === undefined && copy['patternProperties'] === undefined)
     copy['additionalProperties'] = false
   return copy
