@@ -1,2 +1,6 @@
+import { environments } from './environments.ts'
+import { freezeWindows } from './freeze-windows.ts'
+import { targets } from './targets.ts'
+
 /** The areas of the release surface, one file each. */
-export const release = {} as const
+export const release = { environments, freezeWindows, targets } as const
