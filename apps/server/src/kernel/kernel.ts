@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import { type Agents, openAgents } from './agents/index.ts'
+import { type Approvals, openApprovals } from './approvals/index.ts'
 import { type Accounts, type Bus, openAccounts, openBus, type OperatorKeys } from './bus/index.ts'
 import type { Clock } from './clock/index.ts'
 import type { Config } from './config/index.ts'
@@ -18,8 +19,10 @@ import {
   openTokens,
   type Tokens,
 } from './identity/index.ts'
+import { type JobEngine, openJobs } from './jobs/index.ts'
 import { keepSecret } from './managed/index.ts'
 import { PolicyEngine } from './policy/index.ts'
+import { openReadiness, type Readiness } from './readiness/index.ts'
 import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
 
@@ -43,12 +46,17 @@ export interface Kernel {
   schedule: Schedule
   /** Connections of agents, and what they are asked to do. */
   agents: Agents
+  /** The one inbox of what waits for people. */
+  approvals: Approvals
+  /** The one door to whatever changes the world. */
+  jobs: JobEngine
   authenticator: Authenticator
   tokens: Tokens
   /** Who is who on NATS, and the end of what a principal holds. */
   identity: Identity
   /** The OpenID provider; undefined where none is configured. */
   oidc: OidcProvider | undefined
+  readiness: Readiness
   /** Where clients reach the nats-server, as far as we know it. */
   natsUrls: { client: string; webSocket: string | undefined }
   /** A key for one purpose, derived from the vault's: the same on all replicas, never stored. */
@@ -92,6 +100,9 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
   const identity = openIdentity({ db, clock, vault, bus, accounts, authenticator: authentication, rules, log })
   await schedule.add({ name: 'identity sweep', every: 10_000, run: (signal) => identity.sweep(signal) })
   const agents = openAgents({ db, clock, log, bus })
+  const approvals = openApprovals({ db, clock })
+  const jobs = openJobs({ db, bus, accounts, identity, policy, approvals, events, feed, clock, log })
+  const readiness = openReadiness({ db, bus, identity })
   return {
     config,
     log,
@@ -107,16 +118,22 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     egress,
     schedule,
     agents,
+    approvals,
+    jobs,
     authenticator: authentication,
     tokens: openTokens(db, clock, vault, rules),
     identity,
     oidc: openOidc({ config: config.oidc, egress, clock }),
+    readiness,
     natsUrls: { client: nats.url, webSocket: nats.wsUrl },
     derivedKey: (purpose) => createHmac('sha256', root).update(purpose).digest(),
     async start() {
       await agents.start()
+      if (config.roles.includes('engine')) await jobs.start()
     },
     async close() {
+      await readiness.close()
+      await jobs.stop()
       await agents.close()
       await schedule.close()
       await identity.close()

@@ -1,0 +1,13 @@
+export {
+  type Approval,
+  type ApprovalKind,
+  type Approvals,
+  type ApprovalState,
+  type Ask,
+  type CastVote,
+  type Decided,
+  type OnDecided,
+  openApprovals,
+  personOf,
+  type Vote,
+} from './approvals.ts'

@@ -1,0 +1,61 @@
+import type { Logger } from 'pino'
+import type { Approvals } from '../approvals/index.ts'
+import type { Accounts, Bus } from '../bus/index.ts'
+import type { Clock } from '../clock/index.ts'
+import type { Db } from '../db/index.ts'
+import type { Events, Feed } from '../events/index.ts'
+import type { Identity } from '../identity/index.ts'
+import type { PolicyEngine } from '../policy/index.ts'
+import type { openRouting } from './pools.ts'
+import type { Signals } from './signals.ts'
+import type { Verb } from './verb.ts'
+import type { Workers } from './workers.ts'
+
+/** What the engine is opened with. */
+export interface JobsOptions {
+  db: Db
+  bus: Bus
+  accounts: Accounts
+  identity: Identity
+  policy: PolicyEngine
+  approvals: Approvals
+  events: Events
+  feed: Feed
+  clock: Clock
+  log: Logger
+}
+
+/** What the parts of the engine share. */
+export interface Core extends JobsOptions {
+  signals: Signals
+  routing: ReturnType<typeof openRouting>
+  workers: Workers
+  verbs: Verbs
+  /** Number under which this replica holds leases. */
+  owner: number
+  /** Tells the dispatcher that there is ready work; after the commit that made it so. */
+  hint(pool: string, tenantId: string): void
+  /** Ends what this replica still does for a job that has ended otherwise: after the commit. */
+  ended(tenantId: string, jobId: string, reason: 'cancelled' | 'ended'): void
+}
+
+/** Verbs by name and by topic. */
+export interface Verbs {
+  add(verb: Verb): void
+  find(nameOrTopic: string): Verb | undefined
+  all(): readonly Verb[]
+}
+
+export function openVerbs(): Verbs {
+  const byName = new Map<string, Verb>()
+  const byTopic = new Map<string, Verb>()
+  return {
+    add(verb) {
+      if (byName.has(verb.name) || byTopic.has(verb.topic)) throw new Error(`The verb ${verb.name} is registered twice`)
+      byName.set(verb.name, verb)
+      byTopic.set(verb.topic, verb)
+    },
+    find: (nameOrTopic) => byName.get(nameOrTopic) ?? byTopic.get(nameOrTopic),
+    all: () => [...byName.values()],
+  }
+}

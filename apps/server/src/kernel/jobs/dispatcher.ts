@@ -1,0 +1,580 @@
+import { Fault } from '@wheelhouse/contract'
+import { encodePacket, newPacket } from '../bus/index.ts'
+import type { Instant } from '../clock/index.ts'
+import { sql } from '../db/index.ts'
+import { evaluate } from '../policy/index.ts'
+import type { Core } from './core.ts'
+import { crashPoint } from './crash.ts'
+import { routeOf, type Route } from './pools.ts'
+import {
+  approvedHashes,
+  claim,
+  type Claimed,
+  decisionsOf,
+  MAX_RECOVERIES,
+  readyPools,
+  reassign,
+  release,
+  renew,
+  type Slot,
+} from './queue.ts'
+import { policyRequest, requestHash, workerRequest } from './request.ts'
+import { freeSlots, loadOf, placementFits, type Worker } from './workers.ts'
+
+/** Most jobs of one claim. */
+const CLAIM_MOST = 200
+/** jobs.md 17.2: no workers, overload, tenant limit. */
+const AGAIN_MS = 2000
+/** Verbs that run at the same time, in all and of one tenant. They wait for others most of their time. */
+const MOST_VERBS = 512
+const MOST_VERBS_OF_TENANT = 128
+/** Jobs on their way by a topic alone, of one tenant and topic: nobody says how many its subscribers take. */
+const MOST_BY_TOPIC = 128
+/** Whether somebody listens on a subject is asked again after so long. */
+const LISTENER_MS = 60_000
+/** A worker that does not listen on its own subject is not tried there for so long. */
+const NO_DIRECT_MS = 10_000
+/** Nobody answers a delivery; "no responders" comes within milliseconds. */
+const PROBE_MS = 400
+/** Replicas load a changed policy within this time of each other. */
+const POLICY_SLACK_MS = 3000
+
+/** A claim of this replica that has not ended. */
+export interface Active {
+  claimed: Claimed
+  worker: Worker | null
+  /** Ends what runs in this process. */
+  abort: AbortController | null
+}
+
+export interface Dispatcher {
+  hint(pool: string, tenantId: string): void
+  /** Something became free: looks whether work waits for it. */
+  kick(): void
+  /** Reads from the database what is ready and works on it. */
+  scan(): Promise<void>
+  find(tenantId: string, jobId: string): Active | undefined
+  /** The job has ended or is another's now. */
+  forget(tenantId: string, jobId: string): Active | undefined
+  all(): IterableIterator<Active>
+  /** Prolongs all claims; those that are no longer ours are given up. */
+  renewAll(): Promise<void>
+  /** Claims whose worker is gone go back. */
+  workersLost(lost: readonly Worker[]): Promise<void>
+  /** Stops taking work. Resolves when no claim is under way. */
+  stop(): Promise<void>
+}
+
+export interface DispatcherHooks {
+  /** Runs a verb in this process. Takes over the claim. */
+  run(active: Active): void
+  /** Ends a claimed job that must not run. */
+  refuse(claimed: Claimed, end: { state: 'denied' | 'failed'; code: string; message: string }): Promise<void>
+  /** The claim is not ours any more: whatever runs for it must stop, and must not undo what was begun. */
+  detach(active: Active): void
+  /** Policy asks for approval although it did not before: the job goes back to the inbox. */
+  holdAgain(claimed: Claimed): Promise<void>
+}
+
+const keyOf = (tenantId: string, id: string): string => `${tenantId} ${id}`
+
+/** Claims ready jobs for whatever is free, and sends them on their way. One a replica. */
+export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
+  const { db, bus, clock, log, workers } = core
+  const active = new Map<string, Active>()
+  const byTenant = new Map<string, number>()
+  const verbsOfTenant = new Map<string, number>()
+  let verbs = 0
+  const byTopic = new Map<string, number>()
+  /** Pool → tenant → when it was last said that there is work. */
+  const hints = new Map<string, Map<string, number>>()
+  let hintSeq = 0
+  const accountOf = tenantAccounts(core)
+  /** Subjects with (true) or without listeners, and until when that is believed. */
+  const listeners = new Map<string, { there: boolean; until: Instant }>()
+  let working: Promise<void> | undefined
+  let again = false
+  let stopped = false
+  let retry: NodeJS.Timeout | undefined
+
+  const count = (map: Map<string, number>, key: string, by: number): void => {
+    const next = (map.get(key) ?? 0) + by
+    if (next <= 0) map.delete(key)
+    else map.set(key, next)
+  }
+
+  function enter(entry: Active): void {
+    const { claimed, worker } = entry
+    const { tenantId, id, pool } = claimed
+    active.set(keyOf(tenantId, id), entry)
+    count(byTenant, tenantId, 1)
+    if (claimed.verb !== null) {
+      verbs += 1
+      count(verbsOfTenant, tenantId, 1)
+    } else if (worker === null) count(byTopic, `${tenantId} ${pool}`, 1)
+  }
+
+  function forget(tenantId: string, id: string): Active | undefined {
+    const entry = active.get(keyOf(tenantId, id))
+    if (!entry) return undefined
+    active.delete(keyOf(tenantId, id))
+    count(byTenant, tenantId, -1)
+    if (entry.claimed.verb !== null) {
+      verbs -= 1
+      count(verbsOfTenant, tenantId, -1)
+    } else if (entry.worker === null) count(byTopic, `${tenantId} ${entry.claimed.pool}`, -1)
+    if (entry.worker) entry.worker.inFlight -= 1
+    return entry
+  }
+
+  function hint(pool: string, tenantId: string): void {
+    const tenants = hints.get(pool)
+    hintSeq += 1
+    if (tenants) tenants.set(tenantId, hintSeq)
+    else hints.set(pool, new Map([[tenantId, hintSeq]]))
+    kick()
+  }
+
+  function kick(): void {
+    if (stopped || hints.size === 0) return
+    if (working) {
+      again = true
+      return
+    }
+    working = rounds()
+      .catch((error: unknown) => {
+        log.warn({ err: error }, 'Claiming jobs failed; it is tried again')
+        clearTimeout(retry)
+        retry = setTimeout(kick, 500)
+      })
+      .finally(() => {
+        working = undefined
+        if (again) kick()
+      })
+  }
+
+  async function rounds(): Promise<void> {
+    for (;;) {
+      again = false
+      for (const [pool, tenants] of hints) {
+        await drain(pool, tenants)
+        if (tenants.size === 0) hints.delete(pool)
+      }
+      if (!again || stopped) return
+    }
+  }
+
+  /** Claims from one pool while there is both work and room. */
+  async function drain(pool: string, tenants: Map<string, number>): Promise<void> {
+    const route = routeOf(pool)
+    for (;;) {
+      if (stopped) return
+      if (route.kind === 'topic') for (const tenantId of tenants.keys()) await accountOf.learn(tenantId)
+      const slots = slotsFor(route, [...tenants.keys()])
+      if (slots.length === 0) return
+      const before = new Map(tenants)
+      let claimed: Claimed[]
+      try {
+        claimed = await db.engine((tx) =>
+          claim(
+            tx,
+            pool,
+            slots.map(({ slot }) => slot),
+            core.owner,
+            clock.now(),
+          ),
+        )
+      } catch (error) {
+        for (const { worker } of slots) if (worker) worker.inFlight -= 1
+        throw error
+      }
+      crashPoint('claim:after-commit')
+      const got = new Map<string, number>()
+      for (const { tenantId } of claimed) count(got, tenantId, 1)
+      const asked = new Map<string, number>()
+      for (const { slot } of slots) count(asked, slot.tenantId, 1)
+      for (const [tenantId, most] of asked) {
+        // Fewer than there was room for: nothing is left, unless more was announced meanwhile.
+        if ((got.get(tenantId) ?? 0) < most && tenants.get(tenantId) === before.get(tenantId)) tenants.delete(tenantId)
+      }
+      await begin(
+        route,
+        claimed,
+        slots.map(({ worker }) => worker),
+      )
+      if (claimed.length < slots.length) return
+    }
+  }
+
+  interface Planned {
+    slot: Slot
+    worker: Worker | null
+  }
+
+  /** Room for jobs of these tenants, one each in turn. A planned worker counts as taken until the claim says otherwise. */
+  function slotsFor(route: Route, tenants: readonly string[]): Planned[] {
+    const planned: Planned[] = []
+    const plannedBy = new Map<string, number>()
+    let open = tenants
+    while (open.length > 0 && planned.length < CLAIM_MOST) {
+      const still: string[] = []
+      for (const tenantId of open) {
+        if (planned.length >= CLAIM_MOST) break
+        const slot = slotFor(route, tenantId, plannedBy.get(tenantId) ?? 0, planned.length)
+        if (!slot) continue
+        planned.push(slot)
+        count(plannedBy, tenantId, 1)
+        still.push(tenantId)
+      }
+      open = still
+    }
+    return planned
+  }
+
+  function slotFor(route: Route, tenantId: string, ofTenant: number, inAll: number): Planned | undefined {
+    if (route.kind === 'verb') {
+      const room = verbs + inAll < MOST_VERBS && (verbsOfTenant.get(tenantId) ?? 0) + ofTenant < MOST_VERBS_OF_TENANT
+      return room ? { slot: { tenantId, workerId: null, account: null }, worker: null } : undefined
+    }
+    const candidates = candidatesFor(route, tenantId)
+    if (candidates.length > 0) {
+      const worker = leastLoaded(candidates)
+      if (!worker) return undefined
+      worker.inFlight += 1
+      return { slot: { tenantId, workerId: worker.workerId, account: worker.account }, worker }
+    }
+    if (route.kind !== 'topic') return undefined
+    const account = accountOf.known(tenantId)
+    if (account === undefined || (byTopic.get(`${tenantId} ${route.pool}`) ?? 0) + ofTenant >= MOST_BY_TOPIC)
+      return undefined
+    const heard = listeners.get(`${account} ${route.topic}`)
+    if (heard && !heard.there && heard.until > clock.now()) return undefined
+    // Until it is known that somebody listens, one job asks for all.
+    if (!heard?.there && (byTopic.get(`${tenantId} ${route.pool}`) ?? 0) + ofTenant > 0) return undefined
+    return { slot: { tenantId, workerId: null, account }, worker: null }
+  }
+
+  function candidatesFor(route: Route, tenantId: string): Worker[] {
+    const live = workers.live(tenantId)
+    if (route.kind === 'pools') return live.filter(({ pool }) => route.names.includes(pool))
+    if (route.kind === 'topic')
+      return live.filter(
+        ({ pool, capabilities }) =>
+          capabilities.includes(route.topic) || (route.topic === 'job.default' && pool === 'default'),
+      )
+    return []
+  }
+
+  function leastLoaded(candidates: readonly Worker[]): Worker | undefined {
+    let best: Worker | undefined
+    for (const worker of candidates) {
+      if (freeSlots(worker) > 0 && (!best || loadOf(worker) < loadOf(best))) best = worker
+    }
+    return best
+  }
+
+  /** Sends claimed jobs on their way, after the checks of dispatch. */
+  async function begin(route: Route, claimed: readonly Claimed[], planned: readonly (Worker | null)[]): Promise<void> {
+    const spare = new Map<string, Worker>()
+    for (const worker of planned) if (worker) spare.set(keyOf(worker.tenantId, worker.workerId), worker)
+    const taken: Active[] = claimed.map((each) => ({
+      claimed: each,
+      worker: each.workerId === null ? null : (spare.get(keyOf(each.tenantId, each.workerId)) ?? null),
+      abort: null,
+    }))
+    // Every plan counted its worker; those whose slot stayed empty are free again.
+    for (const worker of planned) if (worker) worker.inFlight -= 1
+    for (const entry of taken) {
+      if (entry.worker) entry.worker.inFlight += 1
+      enter(entry)
+    }
+    const refused = await checks(taken)
+    const moved: Active[] = []
+    const back: Active[] = []
+    for (const entry of taken) {
+      if (refused.has(entry)) continue
+      if (entry.claimed.verb !== null) {
+        hooks.run(entry)
+        continue
+      }
+      const place = placed(route, entry)
+      if (place === 'wait') back.push(entry)
+      else {
+        if (place === 'moved') moved.push(entry)
+        send(entry)
+      }
+    }
+    if (moved.length > 0)
+      await db.engine((tx) =>
+        reassign(
+          tx,
+          moved.map(({ claimed: each, worker }) => ({
+            tenantId: each.tenantId,
+            id: each.id,
+            fence: each.fence,
+            workerId: worker?.workerId ?? null,
+            account: worker?.account ?? each.account,
+          })),
+        ),
+      )
+    if (back.length > 0) await giveBack(back, clock.now() + AGAIN_MS)
+    if (taken.length > 0) crashPoint('dispatch:after-publish')
+  }
+
+  /**
+   * What is asked again at dispatch: the approval still binds exactly this request, and policy, where it changed since, still allows it.
+   * Returns those that do not run now; they are taken care of.
+   */
+  async function checks(taken: readonly Active[]): Promise<Set<Active>> {
+    const refused = new Set<Active>()
+    const drop = (entry: Active): void => {
+      refused.add(entry)
+      forget(entry.claimed.tenantId, entry.claimed.id)
+    }
+    const approved = taken.filter(({ claimed }) => claimed.approvalId !== null)
+    if (approved.length > 0) {
+      const hashes = await db.engine((tx) =>
+        approvedHashes(
+          tx,
+          approved.map(({ claimed }) => claimed),
+        ),
+      )
+      for (const entry of approved) {
+        const { claimed } = entry
+        if (hashes.get(claimed.approvalId ?? '') === requestHash(claimed.request, claimed.context)) continue
+        drop(entry)
+        await hooks.refuse(claimed, {
+          state: 'denied',
+          code: 'approval_stale_request',
+          message: 'the approval is for another request',
+        })
+      }
+    }
+    const older = taken.filter((entry) => {
+      const loaded = core.policy.peek(entry.claimed.tenantId)
+      const since = loaded ? loaded.loadedAt + POLICY_SLACK_MS : Infinity
+      return !refused.has(entry) && entry.claimed.n / 1000 < since
+    })
+    if (older.length > 0) await recheck(older, drop)
+    return refused
+  }
+
+  async function recheck(older: readonly Active[], drop: (entry: Active) => void): Promise<void> {
+    const decisions = await db.engine((tx) =>
+      decisionsOf(
+        tx,
+        older.map(({ claimed }) => claimed),
+      ),
+    )
+    for (const entry of older) {
+      const { claimed } = entry
+      const made = decisions.get(keyOf(claimed.tenantId, claimed.id))
+      const { snapshot } = await core.policy.current(claimed.tenantId)
+      if (!snapshot) {
+        drop(entry)
+        await giveBackClaims([claimed], clock.now() + AGAIN_MS)
+        continue
+      }
+      if (made?.snapshot === snapshot.id) continue
+      const now = evaluate(snapshot, policyRequest(claimed.id, claimed.request, made?.facts ?? undefined))
+      if (now.decision === 'DENY') {
+        drop(entry)
+        await hooks.refuse(claimed, { state: 'denied', code: 'safety_denied', message: now.reason })
+      } else if (now.decision === 'THROTTLE') {
+        drop(entry)
+        await giveBackClaims([claimed], clock.now() + 5000)
+      } else if (
+        now.decision === 'REQUIRE_APPROVAL' &&
+        (claimed.approvalId === null || made?.ruleDigest !== now.ruleDigest)
+      ) {
+        drop(entry)
+        await hooks.holdAgain(claimed)
+      }
+    }
+  }
+
+  /** The worker of a claim: the one of its slot, the preferred one, or another that its labels allow. */
+  function placed(route: Route, entry: Active): 'here' | 'moved' | 'wait' {
+    const { claimed, worker } = entry
+    const { tenantId, request, constraints } = claimed
+    const limit = constraints?.budgets?.maxConcurrentJobs ?? 0
+    if (limit > 0 && (byTenant.get(tenantId) ?? 0) > limit) return 'wait'
+    if (!worker) return 'here'
+    const labels = request.labels ?? {}
+    const candidates = candidatesFor(route, tenantId)
+    const advertised = new Set(candidates.flatMap((each) => Object.keys(each.labels)))
+    const fitting = candidates.filter((each) => placementFits(labels, each, advertised))
+    const preferred = fitting.find((each) => each.workerId === labels['preferred_worker_id'])
+    if (preferred === worker || (!preferred && fitting.includes(worker))) return 'here'
+    worker.inFlight -= 1
+    entry.worker = null
+    const other = preferred && freeSlots(preferred) > 0 ? preferred : leastLoaded(fitting)
+    if (!other) {
+      // Counted by topic while it has no worker; giving it back takes that off again.
+      count(byTopic, `${tenantId} ${claimed.pool}`, 1)
+      return 'wait'
+    }
+    other.inFlight += 1
+    entry.worker = other
+    return other === worker ? 'here' : 'moved'
+  }
+
+  function send(entry: Active): void {
+    const { claimed, worker } = entry
+    const account = worker?.account ?? claimed.account
+    if (account === null) return void giveBack([entry], clock.now() + AGAIN_MS).catch(unsent)
+    const packet = newPacket(claimed.traceId, 'scheduler', clock.now(), {
+      case: 'jobRequest',
+      value: workerRequest({
+        jobId: claimed.id,
+        request: claimed.request,
+        fence: claimed.fence,
+        constraints: claimed.constraints,
+        remainingMs: claimed.expiresAt - clock.now(),
+      }),
+    })
+    let bytes: Uint8Array
+    try {
+      bytes = encodePacket(packet)
+    } catch (error) {
+      forget(claimed.tenantId, claimed.id)
+      hooks
+        .refuse(claimed, { state: 'failed', code: 'payload_too_large', message: String(error) })
+        .catch((failed: unknown) => log.error({ err: failed }, 'A job that is too large could not be ended'))
+      return
+    }
+    void deliver(entry, account, bytes).catch(unsent)
+  }
+
+  const unsent = (error: unknown): void => log.warn({ err: error }, 'A job could not be sent; its lease will run out')
+
+  /** To the worker itself when it listens there, else to whoever subscribes to the topic (jobs.md 17.4 with its fix). */
+  async function deliver(entry: Active, account: string, bytes: Uint8Array): Promise<void> {
+    const { claimed, worker } = entry
+    const topic = claimed.request.topic
+    if (worker && (await reach(account, `worker.${worker.workerId}.jobs`, bytes))) return
+    if (await reach(account, topic, bytes)) return
+    if (find(claimed.tenantId, claimed.id) !== entry) return
+    // Nobody there: it waits as jobs without workers do.
+    await giveBack([entry], clock.now() + AGAIN_MS)
+  }
+
+  /** Publishes; false when nobody listens on the subject. What was found out is believed for a while. */
+  async function reach(account: string, subject: string, bytes: Uint8Array): Promise<boolean> {
+    const key = `${account} ${subject}`
+    const known = listeners.get(key)
+    const now = clock.now()
+    if (known && known.until > now) {
+      if (!known.there) return false
+      if (!bus.toAccount(account, subject, bytes)) throw new Error('the bus is away')
+      return true
+    }
+    // One delivery asks again; the others meanwhile go by what is known.
+    if (known?.there) known.until = now + LISTENER_MS
+    const there = await bus
+      .requestAccount(account, subject, bytes, { timeoutMs: PROBE_MS })
+      .then(() => true)
+      .catch((error: unknown) => {
+        const reason = error instanceof Fault ? error.details?.['reason'] : undefined
+        if (reason === 'no responders') return false
+        if (reason === 'timeout') return true
+        throw error
+      })
+    if (listeners.size > 50_000) listeners.clear()
+    const believed = there ? LISTENER_MS : subject.startsWith('worker.') ? NO_DIRECT_MS : AGAIN_MS
+    listeners.set(key, { there, until: clock.now() + believed })
+    if (there) kick()
+    return there
+  }
+
+  async function giveBack(entries: readonly Active[], runAt: Instant | null, lost = false): Promise<void> {
+    for (const { claimed } of entries) forget(claimed.tenantId, claimed.id)
+    await giveBackClaims(
+      entries.map(({ claimed }) => claimed),
+      runAt,
+      lost,
+    )
+  }
+
+  async function giveBackClaims(claims: readonly Claimed[], runAt: Instant | null, lost = false): Promise<void> {
+    await db.engine((tx) =>
+      release(
+        tx,
+        claims.map(({ tenantId, id, fence }) => ({ tenantId, id, fence, runAt, lost })),
+      ),
+    )
+    if (runAt === null) for (const { pool, tenantId } of claims) hint(pool, tenantId)
+  }
+
+  const find = (tenantId: string, jobId: string): Active | undefined => active.get(keyOf(tenantId, jobId))
+
+  return {
+    hint,
+    kick,
+    find,
+    forget,
+    all: () => active.values(),
+    async scan() {
+      for (const { pool, tenantId } of await readyPools(db)) hint(pool, tenantId)
+    },
+    async renewAll() {
+      const entries = [...active.values()]
+      if (entries.length === 0) return
+      const ours = await db.engine((tx) =>
+        renew(
+          tx,
+          entries.map(({ claimed: { tenantId, id, fence } }) => ({ tenantId, id, fence })),
+          clock.now(),
+        ),
+      )
+      for (const entry of entries) {
+        const { tenantId, id } = entry.claimed
+        if (ours.has(keyOf(tenantId, id)) || find(tenantId, id) !== entry) continue
+        forget(tenantId, id)
+        hooks.detach(entry)
+      }
+      kick()
+    },
+    async workersLost(lost) {
+      if (lost.length === 0) return
+      const gone = new Set(lost)
+      const entries = [...active.values()].filter(({ worker }) => worker !== null && gone.has(worker))
+      const given = entries.filter(({ claimed }) => claimed.recoveries >= MAX_RECOVERIES)
+      for (const entry of given) {
+        forget(entry.claimed.tenantId, entry.claimed.id)
+        await hooks.refuse(entry.claimed, {
+          state: 'failed',
+          code: 'worker_lost',
+          message: 'worker after worker was lost',
+        })
+      }
+      const rest = entries.filter((entry) => !given.includes(entry))
+      if (rest.length > 0) await giveBack(rest, null, true)
+    },
+    async stop() {
+      stopped = true
+      clearTimeout(retry)
+      await working
+    },
+  }
+}
+
+/** The public key of a tenant's own account, which never changes. */
+function tenantAccounts({ db, clock }: Core): {
+  learn(tenantId: string): Promise<void>
+  known(tenantId: string): string | undefined
+} {
+  const found = new Map<string, string>()
+  const absent = new Map<string, Instant>()
+  return {
+    async learn(tenantId) {
+      if (found.has(tenantId) || (absent.get(tenantId) ?? 0) > clock.now()) return
+      const row = await db.tenant(tenantId, (tx) =>
+        tx.maybe<{ key: string }>(sql`select public_key as key from nats_accounts where owner_id is null`),
+      )
+      if (row) found.set(tenantId, row.key)
+      else absent.set(tenantId, clock.now() + AGAIN_MS)
+    },
+    known: (tenantId) => found.get(tenantId),
+  }
+}

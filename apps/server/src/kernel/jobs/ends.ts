@@ -1,0 +1,232 @@
+import { ids, type Instant } from '../clock/index.ts'
+import { at, jsonb, sql, type Tx } from '../db/index.ts'
+import type { Actor } from '../identity/index.ts'
+import type { TerminalState } from './jobs.ts'
+import type { JobRequest } from './request.ts'
+import { microseconds } from './store.ts'
+import { wireStatus } from './state.ts'
+
+/** A result off the bus, to be written with others. */
+export interface EndItem {
+  tenantId: string
+  id: string
+  /** Of the claim that it answers; 0 when the worker does not echo it. */
+  fence: number
+  /** The sender's account; '' when the platform itself ends the job. */
+  account: string
+  /** '' when the sender does not say. */
+  workerId: string
+  state: TerminalState
+  resultPtr: string
+  code: string
+  message: string
+  at: Instant
+}
+
+export interface EndedRow {
+  tenantId: string
+  id: string
+  traceId: string
+  topic: string
+  pool: string
+  workerId: string | null
+  fence: number
+  /** It did not end: the attempt failed and another follows. */
+  retry: boolean
+  attempt: number
+}
+
+export const SYSTEM_ACTOR: Actor = {
+  kind: 'system',
+  id: '00000000-0000-7000-8000-000000000000',
+  name: 'Wheelhouse',
+  onBehalfOf: [],
+}
+
+const END = `
+with input as (
+  select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[],
+    $11::bigint[], $12::text[], $13::uuid[])
+  as i(tenant_id, id, fence, account, worker_id, state, result_ptr, code, message, at, us, status, event_id)
+), mine as (
+  select q.tenant_id, q.id, i.state in ('failed', 'timed_out') and q.attempt < q.max_attempts as retry from job_queue q
+  join input i on i.tenant_id = q.tenant_id and i.id = q.id
+  where (q.state = 'leased' or (q.state = 'ready' and q.recoveries > 0)) and q.pool <> 'wh'
+    -- A result that does not say which claim it answers must not end a later attempt: one comes at the earliest 800 ms after the other.
+    and (i.fence <> 0 or q.started_at is null or i.at >= q.started_at - interval '500 milliseconds')
+    and (i.fence = 0 or i.fence = q.fence)
+    and (i.account = '' or q.account is null or q.account = i.account)
+    and (i.fence <> 0 or i.worker_id = '' or q.worker_id is null or q.worker_id = i.worker_id)
+  order by q.tenant_id, q.id for update of q
+), gone as (
+  delete from job_queue q using mine m where m.tenant_id = q.tenant_id and m.id = q.id and not m.retry
+  returning q.tenant_id, q.id, q.attempt, q.started_at, q.worker_id, q.pool, q.fence
+), ended as (
+  update jobs j set state = i.state, updated_us = i.us, ended_at = i.at, started_at = g.started_at, attempts = g.attempt,
+    worker_id = coalesce(nullif(i.worker_id, ''), g.worker_id), result_ptr = nullif(i.result_ptr, ''), error_code = nullif(i.code, ''),
+    error_message = nullif(i.message, '')
+  from gone g join input i on i.tenant_id = g.tenant_id and i.id = g.id
+  where j.tenant_id = g.tenant_id and j.id = g.id
+  returning j.tenant_id, j.id, j.trace_id, j.topic, g.pool, j.worker_id, g.fence, j.attempts
+), dead as (
+  insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at)
+  select e.tenant_id, e.id, e.topic, i.status, i.message, i.code, 'RUNNING', e.attempts, i.at
+  from ended e join input i on i.tenant_id = e.tenant_id and i.id = e.id where i.state <> 'succeeded'
+  on conflict (tenant_id, job_id) do update set status = excluded.status, reason = excluded.reason, reason_code = excluded.reason_code,
+    last_state = excluded.last_state, attempts = excluded.attempts, created_at = excluded.created_at
+), boxed as (
+  insert into outbox (tenant_id, id, kind, at, body)
+  select e.tenant_id, i.event_id, 'event', i.at, jsonb_build_object('type', 'job.' || i.state, 'actor', $14::jsonb,
+    'resource', jsonb_build_object('kind', 'job', 'id', e.id), 'correlationId', e.trace_id, 'schema', 1,
+    'data', jsonb_strip_nulls(jsonb_build_object('topic', e.topic, 'traceId', e.trace_id, 'workerId', e.worker_id, 'attempts', e.attempts,
+      'resultPtr', nullif(i.result_ptr, ''), 'code', nullif(i.code, ''), 'message', nullif(i.message, ''))))
+  from ended e join input i on i.tenant_id = e.tenant_id and i.id = e.id
+)
+select tenant_id as "tenantId", id, trace_id as "traceId", topic, pool, worker_id as "workerId", fence, attempts as attempt, false as retry from ended
+union all
+select q.tenant_id, q.id, '', '', q.pool, q.worker_id, q.fence, q.attempt, true
+from mine m join job_queue q on q.tenant_id = m.tenant_id and q.id = m.id where m.retry`
+
+/**
+ * Ends jobs of workers: the first terminal result of the current claim wins, all others change nothing (decisions D5, fencing).
+ * Removes the queue rows, writes records, dead letters and events in one statement. Returns those that ended now, and those whose
+ * attempt failed while more are allowed.
+ */
+export async function endJobs(tx: Tx, given: readonly EndItem[]): Promise<EndedRow[]> {
+  const first = new Map<string, EndItem>()
+  for (const item of given) {
+    const key = `${item.tenantId} ${item.id} ${item.fence} ${item.account}`
+    if (!first.has(key)) first.set(key, item)
+  }
+  // Two results for one job in one batch (of two claims, say) would meet in one statement: the rest waits for the next.
+  const seen = new Set<string>()
+  const now: EndItem[] = []
+  const later: EndItem[] = []
+  for (const item of first.values()) {
+    const key = `${item.tenantId} ${item.id}`
+    if (seen.has(key)) later.push(item)
+    else {
+      seen.add(key)
+      now.push(item)
+    }
+  }
+  const of = <V>(pick: (item: EndItem) => V): V[] => now.map(pick)
+  const { rows } = await tx.query<EndedRow & Record<string, unknown>>(END, [
+    of(({ tenantId }) => tenantId),
+    of(({ id }) => id),
+    of(({ fence }) => fence),
+    of(({ account }) => account),
+    of(({ workerId }) => workerId),
+    of(({ state }) => state),
+    of(({ resultPtr }) => resultPtr),
+    of(({ code }) => code.slice(0, 200)),
+    of(({ message }) => message.slice(0, 8000)),
+    of((item) => new Date(item.at)),
+    of((item) => microseconds(item.at)),
+    of(({ state }) => wireStatus(state)),
+    of(() => ids.next()),
+    JSON.stringify(SYSTEM_ACTOR),
+  ])
+  return later.length === 0 ? rows : [...rows, ...(await endJobs(tx, later))]
+}
+
+export interface EndOne {
+  id: string
+  /** Absent: whatever claim there is. */
+  fence?: number
+  state: TerminalState
+  code?: string
+  message?: string
+  /** JSON text of a verb's output. */
+  result?: string | null
+  actor: Actor
+  now: Instant
+}
+
+export interface EndedOne {
+  traceId: string
+  topic: string
+  request: JobRequest
+  verb: string | null
+  context: string | null
+  /** Who was working on it, as far as it must be told. */
+  workerId: string | null
+  account: string | null
+  fence: number
+  attempt: number
+  wasLeased: boolean
+}
+
+/**
+ * Ends one job within the caller's tenant transaction; undefined when it has ended already or the claim is another's. The queue row of a
+ * job that a worker holds stays as `cancelling` until the worker was told, unless the job ended by the worker's own word.
+ */
+export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined> {
+  const { id, now, state } = end
+  const queue = await tx.maybe<{
+    state: string
+    fence: number
+    attempt: number
+    worker_id: string | null
+    account: string | null
+    started_at: Instant | null
+  }>(sql`
+    select state, fence, attempt, worker_id, account, started_at from job_queue where id = ${id} and state <> 'cancelling' for update`)
+  if (!queue || (end.fence !== undefined && (queue.state !== 'leased' || queue.fence !== end.fence))) return undefined
+  const wasLeased = queue.state === 'leased'
+  const job = await tx.maybe<{
+    trace_id: string
+    topic: string
+    request: JobRequest
+    verb: string | null
+    context: string | null
+  }>(sql`
+    update jobs set state = ${state}, updated_us = ${microseconds(now)}, ended_at = ${at(now)}, started_at = ${at(queue.started_at)},
+      attempts = ${wasLeased ? queue.attempt : queue.attempt - 1}, worker_id = ${queue.worker_id}, result = ${end.result ?? null},
+      error_code = ${end.code ?? null}, error_message = ${end.message?.slice(0, 8000) ?? null}
+    where id = ${id} and state = 'open' returning trace_id, topic, request, verb, context`)
+  if (!job) throw new Error(`Job ${id} is in the queue although it has ended`)
+  if (wasLeased && queue.account !== null && state !== 'succeeded') {
+    await tx.run(
+      sql`update job_queue set state = 'cancelling', run_at = ${at(now)}, lease_owner = null, lease_until = null where id = ${id}`,
+    )
+  } else {
+    await tx.run(sql`delete from job_queue where id = ${id}`)
+  }
+  if (state !== 'succeeded' && state !== 'cancelled') {
+    await tx.run(sql`
+      insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at)
+      values (${tx.tenantId}, ${id}, ${job.topic}, ${wireStatus(state)}, ${end.message ?? ''}, ${end.code ?? ''},
+        ${wasLeased ? 'RUNNING' : queue.state === 'held' ? 'APPROVAL_REQUIRED' : 'PENDING'}, ${queue.attempt}, ${at(now)})
+      on conflict (tenant_id, job_id) do update set status = excluded.status, reason = excluded.reason, reason_code = excluded.reason_code,
+        last_state = excluded.last_state, attempts = excluded.attempts, created_at = excluded.created_at`)
+  }
+  const body = {
+    type: `job.${state}`,
+    actor: end.actor,
+    resource: { kind: 'job', id },
+    correlationId: job.trace_id,
+    data: {
+      topic: job.topic,
+      traceId: job.trace_id,
+      ...(job.verb === null ? {} : { verb: job.verb }),
+      ...(end.code === undefined ? {} : { code: end.code }),
+      ...(end.message === undefined ? {} : { message: end.message.slice(0, 2000) }),
+    },
+    schema: 1,
+  }
+  await tx.run(sql`
+    insert into outbox (tenant_id, id, kind, at, body) values (${tx.tenantId}, ${ids.next()}, 'event', ${at(now)}, ${jsonb(body)})`)
+  return {
+    traceId: job.trace_id,
+    topic: job.topic,
+    request: job.request,
+    verb: job.verb,
+    context: job.context,
+    workerId: queue.worker_id,
+    account: queue.account,
+    fence: queue.fence,
+    attempt: queue.attempt,
+    wasLeased,
+  }
+}

@@ -1,0 +1,376 @@
+import { randomInt } from 'node:crypto'
+import { Fault } from '@wheelhouse/contract'
+import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
+import { Detached } from '../agents/index.ts'
+import { encodePacket, newPacket } from '../bus/index.ts'
+import { ids } from '../clock/index.ts'
+import { sql, type Tx } from '../db/index.ts'
+import { publish } from '../events/index.ts'
+import { actorOf, type Principal } from '../identity/index.ts'
+import { type Core, type JobsOptions, openVerbs } from './core.ts'
+import { type Dispatcher, openDispatcher } from './dispatcher.ts'
+import { endOne, SYSTEM_ACTOR } from './ends.ts'
+import { type Holds, openHolds } from './holds.ts'
+import type { Jobs, JobState, Submitted, TerminalState } from './jobs.ts'
+import { openOutputs } from './output.ts'
+import { openRouting } from './pools.ts'
+import { openBusDoors } from './results.ts'
+import { openRunner } from './runner.ts'
+import { openSignals } from './signals.ts'
+import { jobState, type QueueState } from './state.ts'
+import { type NewJob, openSubmission } from './submission.ts'
+import { openSweeps } from './sweeps.ts'
+import type { Ended } from './verb.ts'
+import { openWorkers, type Workers } from './workers.ts'
+
+/** The whole engine: what domains use, what the jobs surface needs beside it, and its life. */
+export interface JobEngine extends Jobs {
+  submitBatched(principal: Principal, job: NewJob): Promise<Submitted>
+  holds: Holds
+  workers: Workers
+  /** Packets for the stream's sockets of one tenant. */
+  frames(tenantId: string, listener: (frame: { jobId: string; bytes: Uint8Array }) => void): () => void
+  /** Begins to dispatch, to listen to the bus and to sweep. Without it jobs are taken and kept (a replica without the role `engine`). */
+  start(): Promise<void>
+  /** Lets running verbs go, stores what is in flight. What workers do goes on. */
+  stop(): Promise<void>
+}
+
+export function openJobs(options: JobsOptions): JobEngine {
+  const { db, clock, bus, log } = options
+  const owner = randomInt(1, 2 ** 31 - 1)
+  const replica = ids.next()
+  const signals = openSignals(options)
+  let started = false
+  let dispatcher: Dispatcher | undefined
+  const core: Core = {
+    ...options,
+    signals,
+    routing: openRouting(db, clock),
+    workers: openWorkers({ db, bus, clock, log, replica }),
+    verbs: openVerbs(),
+    owner,
+    hint(pool, tenantId) {
+      if (started) dispatcher?.hint(pool, tenantId)
+      else bus.wake('jobs')
+    },
+    ended(tenantId, jobId, reason) {
+      const active = dispatcher?.forget(tenantId, jobId)
+      active?.abort?.abort(reason === 'cancelled' ? new Fault('JOB_CANCELLED') : new Detached('the job has ended'))
+      // Another replica may be the one that works on it.
+      if (!active) bus.publish('wh.stop', Buffer.from(JSON.stringify({ tenantId, jobId, reason, from: replica })))
+      dispatcher?.kick()
+    },
+  }
+  const outputs = openOutputs({ ...options, signals })
+  const submission = openSubmission(core)
+  const holds = openHolds(core)
+
+  /** Writes the end of a job that did not come from who works on it, settles its verb, and tells everybody after the commit. */
+  async function end(
+    tx: Tx,
+    jobId: string,
+    outcome: { state: Exclude<TerminalState, 'succeeded'>; code: string; message: string; fence?: number },
+    by?: Principal,
+  ): Promise<boolean> {
+    const { state, code, message, fence } = outcome
+    const now = clock.now()
+    const actor = by ? actorOf(by) : SYSTEM_ACTOR
+    const ended = await endOne(tx, {
+      id: jobId,
+      state,
+      code,
+      message,
+      actor,
+      now,
+      ...(fence === undefined ? {} : { fence }),
+    })
+    if (!ended) return false
+    const verb = ended.verb === null ? undefined : core.verbs.find(ended.verb)
+    if (verb) await verb.settle(tx, jobId, JSON.parse(ended.context ?? 'null'), { kind: state, code, message })
+    await options.approvals.withdraw(tx, 'job', jobId)
+    const { tenantId } = tx
+    tx.afterCommit(() => {
+      if (ended.wasLeased) {
+        core.ended(tenantId, jobId, 'cancelled')
+        if (ended.account !== null) tellWorker(tenantId, ended.account, jobId, message)
+      }
+      signals.emit(tenantId, jobId, { kind: 'ended', end: { kind: state, code, message }, at: now })
+      signals.show(tenantId, {
+        traceId: ended.traceId,
+        senderId: 'scheduler',
+        at: now,
+        payload: { case: 'jobResult', value: { jobId, status: STATUS[state], errorCode: code, errorMessage: message } },
+      })
+      core.events.wake()
+    })
+    return true
+  }
+
+  /** Every worker of the tenant hears of it (decisions D2); the row that reminds us goes. Lost ones are told by the sweep. */
+  function tellWorker(tenantId: string, account: string, jobId: string, reason: string): void {
+    const packet = newPacket(jobId, 'api-gateway', clock.now(), {
+      case: 'jobCancel',
+      value: { jobId, reason, requestedBy: 'api-gateway' },
+    })
+    const bytes = encodePacket(packet)
+    if (!bus.toAccount(account, 'sys.job.cancel', bytes)) return
+    signals.showBytes(tenantId, bytes)
+    db.tenant(tenantId, (tx) => tx.run(sql`delete from job_queue where id = ${jobId} and state = 'cancelling'`)).catch(
+      (error: unknown) =>
+        log.warn({ err: error, jobId }, 'A cancelled job is still in the queue; the sweep removes it'),
+    )
+  }
+
+  async function cancel(tx: Tx, principal: Principal, jobId: string, reason: string) {
+    if (await end(tx, jobId, { state: 'cancelled', code: 'cancelled', message: reason }, principal))
+      return { state: 'cancelled' as const, changed: true }
+    const state = await stateIn(tx, jobId)
+    if (!state) throw new Fault('JOB_NOT_FOUND')
+    return { state: state as TerminalState, changed: false }
+  }
+
+  const runner = openRunner(core, outputs, () => {
+    if (!dispatcher) throw new Error('the dispatcher is not there')
+    return dispatcher
+  })
+  const made = openDispatcher(core, {
+    run: (active) => runner.run(active),
+    async refuse(claimed, outcome) {
+      await db.tenant(claimed.tenantId, (tx) => end(tx, claimed.id, { ...outcome, fence: claimed.fence }))
+    },
+    detach: (active) => active.abort?.abort(new Detached('the lease was lost')),
+    async holdAgain(claimed) {
+      const { tenantId, id, request, context } = claimed
+      await db.tenant(tenantId, async (tx) => {
+        const row = await tx.maybe<{
+          facts: Record<string, unknown> | null
+          principal: Principal
+          context: string | null
+        }>(sql`
+          select f.body as facts, pr.principal, j.context from jobs j
+            join job_principals pr on pr.tenant_id = j.tenant_id and pr.hash = j.principal_hash
+            join decisions d on d.tenant_id = j.tenant_id and d.job_id = j.id and d.id = j.decision_id
+            left join facts f on f.tenant_id = d.tenant_id and f.hash = d.facts_hash
+           where j.id = ${id}`)
+        const { snapshot } = await options.policy.current(tenantId)
+        if (!row || !snapshot) return
+        await openHoldAgain(tx, {
+          id,
+          request,
+          context: context ?? row.context,
+          facts: row.facts,
+          principal: row.principal,
+        })
+      })
+    },
+  })
+  dispatcher = made
+
+  async function openHoldAgain(tx: Tx, job: Omit<Parameters<Holds['hold']>[1], 'decision'>): Promise<void> {
+    const decision = await options.policy.evaluate(tx.tenantId, sweeps.policyRequestOf(job))
+    if (decision.decision === 'REQUIRE_APPROVAL') await holds.hold(tx, { ...job, decision })
+  }
+
+  const sweeps = openSweeps(core, { dispatcher: made, holds, end, tellWorker })
+  let doors: ReturnType<typeof openBusDoors> | undefined
+  const listening: { close(): void }[] = []
+
+  const engine: JobEngine = {
+    holds,
+    workers: core.workers,
+    frames: (tenantId, listener) => signals.frames(tenantId, listener),
+    register: (verb) => core.verbs.add(verb),
+    verb: (nameOrTopic) => core.verbs.find(nameOrTopic),
+    verbs: () => core.verbs.all(),
+    submit: submission.submit,
+    submitBatched: submission.submitBatched,
+
+    async submitAndWait(principal, verb, input, { waitMs, signal, prepare, ...submitOptions }) {
+      const submitted = await db.tenant(principal.tenantId, async (tx) => {
+        const made = await submission.submit(tx, principal, verb, input, submitOptions)
+        if (made.state === 'throttled' && !made.replayed) throw throttled(made)
+        if (made.state !== 'denied' && !made.replayed) await prepare?.(tx, made)
+        return made
+      })
+      const { jobId, decision, state } = submitted
+      if (state === 'denied') throw denied(submitted)
+      if (state === 'held') return { state: 'held', jobId, decision, approvalId: submitted.approvalId ?? '' }
+      const end = await engine.wait(principal.tenantId, jobId, waitMs, signal)
+      if (!end) return { state: 'pending', jobId, decision }
+      return { state: 'ended', jobId, decision, end: end as Ended<never> }
+    },
+
+    async wait(tenantId, jobId, timeoutMs, signal) {
+      let heard: (end: Ended<unknown>) => void = () => {}
+      const ended = new Promise<Ended<unknown>>((resolve) => (heard = resolve))
+      const leave = signals.watch(tenantId, jobId, (each) => {
+        if (each.kind === 'ended') heard(each.end)
+      })
+      const until = performance.now() + timeoutMs
+      try {
+        // The record is asked too: a signal may be lost, and the job may have ended before we listened.
+        for (let pauseMs = 1000; ; pauseMs = Math.min(10_000, pauseMs * 2)) {
+          const known = await endOf(tenantId, jobId)
+          if (known) return known
+          const left = until - performance.now()
+          if (left <= 0 || signal?.aborted) return undefined
+          const found = await Promise.race([ended, rest(Math.min(left, pauseMs), signal)])
+          if (found) return found
+        }
+      } finally {
+        leave()
+      }
+    },
+
+    cancel,
+    output: (tenantId, jobId, afterSeq = 0) => outputs.read(tenantId, jobId, afterSeq),
+    watch: (tenantId, jobId, listener) => signals.watch(tenantId, jobId, listener),
+
+    async start() {
+      await core.workers.start()
+      await bus.ensureResults()
+      doors = openBusDoors(core, {
+        submission,
+        dispatcher: made,
+        async cancel(tenantId, jobId, reason, by) {
+          await db
+            .tenant(tenantId, async (tx) => {
+              const { changed } = await cancel(tx, by, jobId, reason)
+              if (changed)
+                await publish(tx, {
+                  type: 'job.cancel-requested',
+                  resource: { kind: 'job', id: jobId },
+                  actor: actorOf(by),
+                  data: { reason },
+                  at: clock.now(),
+                })
+            })
+            .catch((error: unknown) => {
+              if (!(error instanceof Fault)) throw error
+            })
+        },
+      })
+      listening.push(
+        bus.onWake('jobs', () => void made.scan().catch(failed)),
+        bus.subscribe('wh.stop', {}, ({ data }) => {
+          const stop = JSON.parse(Buffer.from(data).toString()) as {
+            tenantId: string
+            jobId: string
+            reason: string
+            from: string
+          }
+          if (stop.from === replica) return
+          made
+            .forget(stop.tenantId, stop.jobId)
+            ?.abort?.abort(stop.reason === 'cancelled' ? new Fault('JOB_CANCELLED') : new Detached('the job has ended'))
+        }),
+      )
+      core.workers.onChange(() => made.kick())
+      started = true
+      // Results that came meanwhile first: what has ended must not be done again.
+      await doors.drain().catch(failed)
+      await sweeps.start(doors)
+      await made.scan()
+    },
+
+    async stop() {
+      started = false
+      for (const each of listening) each.close()
+      await sweeps.stop()
+      await made.stop()
+      await runner.stop()
+      doors?.close()
+      await submission.idle()
+      await doors?.idle()
+      await outputs.close()
+      await core.workers.close()
+      signals.close()
+    },
+  }
+
+  const failed = (error: unknown): void =>
+    log.warn({ err: error }, 'A step of the job engine failed; the sweep repeats it')
+
+  async function endOf(tenantId: string, jobId: string): Promise<Ended<unknown> | undefined> {
+    const row = await db.tenant(tenantId, (tx) =>
+      tx.maybe<{
+        state: string
+        result: string | null
+        result_ptr: string | null
+        error_code: string | null
+        error_message: string | null
+      }>(sql`select state, result, result_ptr, error_code, error_message from jobs where id = ${jobId}`),
+    )
+    if (!row) throw new Fault('JOB_NOT_FOUND')
+    if (row.state === 'open') return undefined
+    const output: unknown =
+      row.result === null
+        ? row.result_ptr === null
+          ? undefined
+          : { resultPtr: row.result_ptr }
+        : JSON.parse(row.result)
+    if (row.state === 'succeeded') return { kind: 'succeeded', output: output ?? null }
+    return {
+      kind: row.state as Exclude<TerminalState, 'succeeded'>,
+      code: row.error_code ?? '',
+      message: row.error_message ?? '',
+      ...(output === undefined ? {} : { output: output as Partial<unknown> }),
+    }
+  }
+
+  return engine
+}
+
+const STATUS = {
+  failed: JobStatus.FAILED,
+  cancelled: JobStatus.CANCELLED,
+  timed_out: JobStatus.TIMEOUT,
+  denied: JobStatus.DENIED,
+} as const
+
+/** Resolves with nothing after a time, or at once when the signal aborts. */
+const rest = (ms: number, signal: AbortSignal | undefined): Promise<undefined> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(done, ms)
+    function done(): void {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve(undefined)
+    }
+    signal?.addEventListener('abort', done, { once: true })
+  })
+
+async function stateIn(tx: Tx, jobId: string): Promise<JobState | undefined> {
+  const row = await tx.maybe<{ state: string; queue: QueueState | null }>(sql`
+    select j.state, q.state as queue from jobs j left join job_queue q on q.tenant_id = j.tenant_id and q.id = j.id where j.id = ${jobId}`)
+  return row && jobState(row.state, row.queue)
+}
+
+/** Decisions D5: the refusal of a synchronous call names the rule and says why. */
+function denied({ jobId, decision }: Submitted): Fault {
+  return new Fault(
+    'POLICY_DENIED',
+    {
+      jobId,
+      rule: decision.ruleId,
+      why: decision.reason,
+      snapshot: decision.snapshot,
+      remediations: decision.remediations,
+    },
+    {
+      message: decision.reason === '' ? 'denied by policy' : decision.reason,
+      extra: { jobId, rule: decision.ruleId, why: decision.reason },
+    },
+  )
+}
+
+function throttled({ decision }: Submitted): Fault {
+  if (decision.snapshot === '')
+    return new Fault('SYS_UNAVAILABLE', { part: 'policy' }, { message: decision.reason, retryAfterMs: 1000 })
+  return new Fault(
+    'POLICY_THROTTLED',
+    { rule: decision.ruleId, why: decision.reason },
+    { message: decision.reason, retryAfterMs: 5000, extra: { rule: decision.ruleId, why: decision.reason } },
+  )
+}

@@ -1,0 +1,236 @@
+import { Fault } from '@wheelhouse/contract'
+import { JobStatus, type JobProgress, type JobResult } from '@wheelhouse/contract/proto/cap_pb'
+import { type AccountMessage, type CapturedResult, decodePacket, jetStreamAck, type Listening } from '../bus/index.ts'
+import { can } from '../identity/index.ts'
+import { openBatch } from './batch.ts'
+import type { Core } from './core.ts'
+import { crashPoint } from './crash.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { type EndedRow, type EndItem, endJobs } from './ends.ts'
+import type { TerminalState } from './jobs.ts'
+import { noteAttempt, release } from './queue.ts'
+import { readPacket } from './request.ts'
+import { backoffMs } from './runner.ts'
+import type { Submission } from './submission.ts'
+import type { Ended } from './verb.ts'
+
+/** jobs.md 17.1: what a worker's word means; any other status is a failure. */
+const OUTCOME: Readonly<Partial<Record<number, TerminalState>>> = {
+  [JobStatus.SUCCEEDED]: 'succeeded',
+  [JobStatus.FAILED]: 'failed',
+  [JobStatus.CANCELLED]: 'cancelled',
+  [JobStatus.TIMEOUT]: 'timed_out',
+  [JobStatus.DENIED]: 'denied',
+}
+
+export interface BusDoors {
+  /** Results that came while nobody listened. */
+  drain(): Promise<void>
+  idle(): Promise<void>
+  close(): void
+}
+
+interface BusDoorHooks {
+  submission: Submission
+  dispatcher: Dispatcher
+  cancel(tenantId: string, jobId: string, reason: string, by: Parameters<Submission['submitBatched']>[0]): Promise<void>
+}
+
+/** What comes from tenants' workers and services over the bus: submits, results, progress, heartbeats, cancels (jobs.md 29.3). */
+export function openBusDoors(core: Core, { submission, dispatcher, cancel }: BusDoorHooks): BusDoors {
+  const { bus, accounts, identity, clock, db, log, signals, workers } = core
+  let acknowledged = 0
+
+  const ends = openBatch<EndItem, true>({ name: 'results', log }, async (items) => {
+    const rows = await db.engine(async (tx) => {
+      const ended = await endJobs(tx, items)
+      crashPoint('end:before-commit')
+      return ended
+    })
+    crashPoint('end:after-commit')
+    if (rows.length > 0) core.events.wake()
+    const byJob = new Map(items.map((item) => [`${item.tenantId} ${item.id}`, item]))
+    const elsewhere: { tenantId: string; id: string }[] = []
+    for (const row of rows) {
+      const item = byJob.get(`${row.tenantId} ${row.id}`)
+      if (!item) continue
+      if (row.retry) await again(row, item)
+      else settled(row, item)
+      if (!dispatcher.forget(row.tenantId, row.id)) elsewhere.push({ tenantId: row.tenantId, id: row.id })
+    }
+    // The replica that sent it out must not count it as under way any longer.
+    if (elsewhere.length > 0) bus.publish('wh.ended', Buffer.from(JSON.stringify(elsewhere)))
+    dispatcher.kick()
+    return items.map((): true => true)
+  })
+
+  function settled(row: EndedRow, item: EndItem): void {
+    const end: Ended<unknown> =
+      item.state === 'succeeded'
+        ? { kind: 'succeeded', output: item.resultPtr === '' ? null : { resultPtr: item.resultPtr } }
+        : { kind: item.state, code: item.code, message: item.message }
+    signals.emit(row.tenantId, row.id, { kind: 'ended', end, at: item.at })
+  }
+
+  async function again(row: EndedRow, item: EndItem): Promise<void> {
+    const now = clock.now()
+    await db.engine(async (tx) => {
+      const claimed = { ...row, startedAt: now }
+      await noteAttempt(tx, claimed, now, {
+        outcome: item.state === 'timed_out' ? 'timed_out' : 'failed',
+        code: item.code,
+        message: item.message,
+      })
+      const runAt = now + backoffMs(row.attempt)
+      await release(tx, [{ tenantId: row.tenantId, id: row.id, fence: row.fence, runAt, nextAttempt: true }])
+    })
+    signals.emit(row.tenantId, row.id, { kind: 'state', state: 'pending', at: now })
+  }
+
+  async function tenantOf(account: string): Promise<string | undefined> {
+    const owner = await accounts.findAccount(account)
+    return owner && owner.ownerId === undefined ? owner.tenantId : undefined
+  }
+
+  function itemOf(tenantId: string, account: string, result: JobResult, at: number): EndItem | undefined {
+    if (result.jobId === '') return undefined
+    return {
+      tenantId,
+      id: result.jobId,
+      fence: Math.max(0, result.attempt),
+      account,
+      workerId: result.workerId,
+      state: OUTCOME[result.status] ?? 'failed',
+      resultPtr: clean(result.resultPtr, 2048),
+      code: clean(result.errorCode, 200),
+      message: clean(result.errorMessage, 8000),
+      at,
+    }
+  }
+
+  async function onResult(message: AccountMessage): Promise<void> {
+    const decoded = decodePacket(message.data)
+    if (!decoded.ok || decoded.packet.payload.case !== 'jobResult') return
+    const tenantId = await tenantOf(message.account)
+    if (tenantId === undefined) return
+    const item = itemOf(tenantId, message.account, decoded.packet.payload.value, clock.now())
+    if (!item) return
+    await ends.add(item)
+    signals.showBytes(tenantId, message.data)
+    acknowledge(message)
+  }
+
+  /** A client that publishes through JetStream waits for an acknowledgement; it gets one after the commit (decisions D2). */
+  function acknowledge(message: AccountMessage): void {
+    if (message.expectsReply) message.respond(jetStreamAck(++acknowledged))
+  }
+
+  async function onProgress(message: AccountMessage): Promise<void> {
+    const decoded = decodePacket(message.data)
+    if (!decoded.ok || decoded.packet.payload.case !== 'jobProgress') return
+    const tenantId = await tenantOf(message.account)
+    if (tenantId === undefined) return
+    const progress: JobProgress = decoded.packet.payload.value
+    const active = dispatcher.find(tenantId, progress.jobId)
+    if (active && progress.attempt > 0 && progress.attempt !== active.claimed.fence) return
+    signals.emit(tenantId, progress.jobId, {
+      kind: 'progress',
+      percent: progress.percent,
+      message: progress.message.slice(0, 2000),
+      at: clock.now(),
+    })
+    signals.showBytes(tenantId, message.data)
+    acknowledge(message)
+  }
+
+  async function onHeartbeat(message: AccountMessage): Promise<void> {
+    const decoded = decodePacket(message.data)
+    if (!decoded.ok || decoded.packet.payload.case !== 'heartbeat') return
+    const tenantId = await tenantOf(message.account)
+    if (tenantId === undefined) return
+    workers.heard(tenantId, message.account, decoded.packet.payload.value)
+    signals.showBytes(tenantId, message.data)
+  }
+
+  async function onSubmit(message: AccountMessage): Promise<void> {
+    const decoded = decodePacket(message.data)
+    if (!decoded.ok || decoded.packet.payload.case !== 'jobRequest' || message.user === undefined) return
+    const { traceId, payload } = decoded.packet
+    const principal = await identity.principalOfNkey(message.user)
+    if (!principal) return
+    if (!can(principal, 'job:submit')) {
+      log.warn(
+        { tenantId: principal.tenantId, key: principal.keyId },
+        'A submit over the bus lacks the permission job:submit',
+      )
+      return
+    }
+    const request = readPacket(payload.value, principal.tenantSlug)
+    if (!request.topic.startsWith('job.') || Object.keys(request.labels ?? {}).length > 50) return
+    const { jobId } = payload.value
+    const key = request.meta?.idempotencyKey
+    try {
+      await submission.submitBatched(principal, {
+        request: { ...request, principalId: principal.subject },
+        context: null,
+        ...(jobId === '' ? {} : { jobId: jobId.slice(0, 128) }),
+        ...(traceId === '' ? {} : { traceId: traceId.slice(0, 128) }),
+        ...(key === undefined ? {} : { key: key.slice(0, 200) }),
+      })
+    } catch (error) {
+      // There is nobody to answer to; what the database refuses for a moment is sent again by whoever waits for the acknowledgement.
+      if (error instanceof Fault) log.warn({ err: error, jobId }, 'A submit over the bus was refused')
+      else throw error
+      return
+    }
+    acknowledge(message)
+  }
+
+  async function onCancel(message: AccountMessage): Promise<void> {
+    const decoded = decodePacket(message.data)
+    if (!decoded.ok || decoded.packet.payload.case !== 'jobCancel' || message.user === undefined) return
+    const principal = await identity.principalOfNkey(message.user)
+    if (!principal || !can(principal, 'job:cancel')) return
+    const { jobId, reason } = decoded.packet.payload.value
+    await cancel(principal.tenantId, jobId, reason === '' ? 'cancelled over the bus' : reason.slice(0, 2000), principal)
+    acknowledge(message)
+  }
+
+  const open: Listening[] = [
+    bus.fromAccounts('sys.job.submit', onSubmit),
+    bus.fromAccounts('sys.job.cancel', onCancel),
+    bus.fromAccounts('sys.job.result', onResult),
+    bus.fromAccounts('sys.job.progress', onProgress),
+    bus.fromAccounts('sys.heartbeat', onHeartbeat),
+    bus.subscribe('wh.ended', {}, ({ data }) => {
+      const gone = JSON.parse(Buffer.from(data).toString()) as { tenantId: string; id: string }[]
+      for (const { tenantId, id } of gone) dispatcher.forget(tenantId, id)
+      dispatcher.kick()
+    }),
+  ]
+
+  async function take(captured: readonly CapturedResult[]): Promise<void> {
+    const items: EndItem[] = []
+    for (const { account, data, at } of captured) {
+      const decoded = decodePacket(data)
+      if (!decoded.ok || decoded.packet.payload.case !== 'jobResult') continue
+      const tenantId = await tenantOf(account)
+      const item = tenantId === undefined ? undefined : itemOf(tenantId, account, decoded.packet.payload.value, at)
+      if (item) items.push(item)
+    }
+    await Promise.all(items.map((item) => ends.add(item)))
+  }
+
+  return {
+    async drain() {
+      await bus.drainResults(take)
+    },
+    idle: () => ends.idle(),
+    close() {
+      for (const each of open) each.close()
+    },
+  }
+}
+
+/** Text from outside as PostgreSQL takes it, bounded. */
+const clean = (text: string, most: number): string => text.replaceAll('\0', '').slice(0, most)

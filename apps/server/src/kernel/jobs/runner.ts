@@ -1,0 +1,230 @@
+import { Fault } from '@wheelhouse/contract'
+import { Detached } from '../agents/index.ts'
+import type { Instant } from '../clock/index.ts'
+import { actorOf } from '../identity/index.ts'
+import type { Core } from './core.ts'
+import { crashPoint } from './crash.ts'
+import type { Active, Dispatcher } from './dispatcher.ts'
+import { endOne } from './ends.ts'
+import type { Outputs } from './output.ts'
+import { noteAttempt, release } from './queue.ts'
+import { timedOut } from './signals.ts'
+import type { Ended, Run, Verb } from './verb.ts'
+
+/** After its time a verb may still clean up and report; then it is given up. */
+const GRACE_MS = 25_000
+
+type Failure = Exclude<Ended<unknown>, { kind: 'succeeded' }>
+
+/** Runs verbs in this process. */
+export interface Runner {
+  run(active: Active): void
+  /** Verbs that run now. */
+  size(): number
+  /** Lets everything go: what runs is detached, its claims go back at once. */
+  stop(): Promise<void>
+}
+
+/** jobs are tried again after 1 s, 2 s, 4 s … at most a minute, with a little chance, so that they do not come back together. */
+export const backoffMs = (attempt: number): number =>
+  Math.round(Math.min(60_000, 1000 * 2 ** Math.max(0, attempt - 1)) * (0.8 + Math.random() * 0.4))
+
+/** Whether trying again may help: the other side was busy or away. A defect of ours is not repeated. */
+const retriable = (error: unknown): boolean =>
+  error instanceof Fault && (error.retryAfterMs !== undefined || [429, 502, 503].includes(error.status))
+
+export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispatcher): Runner {
+  const { db, clock, log, signals } = core
+  const running = new Map<Active, Promise<void>>()
+
+  async function perform(active: Active, verb: Verb, controller: AbortController): Promise<void> {
+    const { claimed } = active
+    const { tenantId, id, principal } = claimed
+    if (!principal) throw new Error(`Job ${id} has no principal`)
+    const input: unknown = JSON.parse(claimed.context ?? 'null')
+    const output = await outputs.writer(tenantId, id, claimed.attempt === 1 && claimed.recoveries === 0)
+    const run: Run<unknown> = {
+      jobId: id,
+      tenantId,
+      attempt: claimed.attempt,
+      fence: claimed.fence,
+      key: id,
+      input,
+      principal,
+      deadline: claimed.expiresAt,
+      signal: controller.signal,
+      progress: (update) => signals.emit(tenantId, id, { kind: 'progress', ...update, at: clock.now() }),
+      output: (stream, chunk) => output.write(stream, chunk),
+    }
+    signals.emit(tenantId, id, { kind: 'state', state: 'running', at: clock.now() })
+    let grace: NodeJS.Timeout | undefined
+    const timer = setTimeout(
+      () => controller.abort(timedOut()),
+      Math.min(2 ** 31 - 1, Math.max(0, claimed.expiresAt - clock.now())),
+    )
+    const over = new Promise<never>((_, reject) => {
+      controller.signal.addEventListener(
+        'abort',
+        () => {
+          grace = setTimeout(() => reject(controller.signal.reason as Error), GRACE_MS)
+        },
+        { once: true },
+      )
+    })
+    let end: Ended<unknown>
+    try {
+      crashPoint('verb:before-perform')
+      const made: unknown = await Promise.race([verb.perform(run), over])
+      crashPoint('verb:after-perform')
+      end = { kind: 'succeeded', output: made }
+    } catch (error) {
+      if (controller.signal.aborted && controller.signal.reason instanceof Detached) return
+      if (await triedAgain(active, error)) {
+        await output.flush()
+        return
+      }
+      end = failureOf(error, controller.signal)
+    } finally {
+      clearTimeout(timer)
+      clearTimeout(grace)
+    }
+    await output.flush()
+    await finish(active, verb, input, end)
+  }
+
+  async function triedAgain(active: Active, error: unknown): Promise<boolean> {
+    const { claimed } = active
+    if (active.abort?.signal.aborted || claimed.attempt >= claimed.maxAttempts || !retriable(error)) return false
+    const fault = error as Fault
+    const now = clock.now()
+    const runAt: Instant = now + Math.max(fault.retryAfterMs ?? 0, backoffMs(claimed.attempt))
+    dispatcher().forget(claimed.tenantId, claimed.id)
+    await db.engine(async (tx) => {
+      await noteAttempt(tx, claimed, now, { outcome: 'failed', code: fault.code, message: fault.message })
+      await release(tx, [
+        { tenantId: claimed.tenantId, id: claimed.id, fence: claimed.fence, runAt, nextAttempt: true },
+      ])
+    })
+    signals.emit(claimed.tenantId, claimed.id, { kind: 'state', state: 'pending', at: now })
+    return true
+  }
+
+  function failureOf(error: unknown, signal: AbortSignal): Failure {
+    if (signal.aborted && signal.reason instanceof Fault && signal.reason.code === 'JOB_TIMED_OUT')
+      return { kind: 'timed_out', code: 'timeout', message: 'it did not end in its time' }
+    if (error instanceof Fault) return { kind: 'failed', code: error.code, message: error.message }
+    log.error({ err: error }, 'A verb met a defect')
+    return { kind: 'failed', code: 'SYS_INTERNAL', message: 'internal error' }
+  }
+
+  /** Ends the job and settles its verb's rows in one transaction. A claim that is no longer ours changes nothing. */
+  async function finish(active: Active, verb: Verb, input: unknown, end: Ended<unknown>): Promise<void> {
+    const { claimed } = active
+    const { tenantId, id, fence } = claimed
+    for (let tries = 1; ; tries++) {
+      try {
+        const ended = await db.tenant(tenantId, async (tx) => {
+          const failure = end.kind === 'succeeded' ? undefined : end
+          const one = await endOne(tx, {
+            id,
+            fence,
+            state: end.kind,
+            ...(failure ? { code: failure.code, message: failure.message } : {}),
+            result: end.output === undefined ? null : JSON.stringify(end.output),
+            actor: claimed.principal ? actorOf(claimed.principal) : { kind: 'system', id, name: '', onBehalfOf: [] },
+            now: clock.now(),
+          })
+          if (one) await verb.settle(tx, id, input, end)
+          crashPoint('end:before-commit')
+          return one
+        })
+        crashPoint('end:after-commit')
+        dispatcher().forget(tenantId, id)
+        if (ended) {
+          core.events.wake()
+          signals.emit(tenantId, id, { kind: 'ended', end, at: clock.now() })
+        }
+        return
+      } catch (error) {
+        const away = error instanceof Fault && error.code === 'SYS_UNAVAILABLE'
+        if (!away && tries >= 3) {
+          // The effect happened and cannot be told of: it must neither be repeated nor look as if it went well.
+          log.error({ err: error, jobId: id, verb: verb.name }, 'A verb could not settle; its job ends without')
+          await db.tenant(tenantId, (tx) =>
+            endOne(tx, {
+              id,
+              fence,
+              state: 'failed',
+              code: 'settle_failed',
+              message: 'the outcome could not be recorded in full',
+              actor: { kind: 'system', id, name: 'Wheelhouse', onBehalfOf: [] },
+              now: clock.now(),
+            }),
+          )
+          dispatcher().forget(tenantId, id)
+          signals.emit(tenantId, id, {
+            kind: 'ended',
+            end: { kind: 'failed', code: 'settle_failed', message: 'the outcome could not be recorded in full' },
+            at: clock.now(),
+          })
+          return
+        }
+        log.warn({ err: error, jobId: id }, 'The end of a job could not be written; it is tried again')
+        await new Promise((resolve) => setTimeout(resolve, Math.min(5000, 200 * tries)))
+      }
+    }
+  }
+
+  return {
+    run(active) {
+      const { claimed } = active
+      const controller = new AbortController()
+      active.abort = controller
+      const verb = core.verbs.find(claimed.verb ?? '')
+      const work = verb
+        ? perform(active, verb, controller)
+        : db
+            .tenant(claimed.tenantId, (tx) =>
+              endOne(tx, {
+                id: claimed.id,
+                fence: claimed.fence,
+                state: 'failed',
+                code: 'verb_unknown',
+                message: `this server knows no verb ${claimed.verb}`,
+                actor: { kind: 'system', id: claimed.id, name: 'Wheelhouse', onBehalfOf: [] },
+                now: clock.now(),
+              }),
+            )
+            .then(() => void dispatcher().forget(claimed.tenantId, claimed.id))
+      const done = work
+        .catch((error: unknown) => {
+          // The claim stays: its lease runs out, and the job is taken over.
+          log.error({ err: error, jobId: claimed.id }, 'A job could not be brought to its end')
+          dispatcher().forget(claimed.tenantId, claimed.id)
+        })
+        .finally(() => {
+          running.delete(active)
+          dispatcher().kick()
+        })
+      running.set(active, done)
+    },
+    size: () => running.size,
+    async stop() {
+      const left = [...running.keys()]
+      for (const { abort } of left) abort?.abort(new Detached('the server stops'))
+      await Promise.race([
+        Promise.allSettled(running.values()),
+        new Promise((resolve) => setTimeout(resolve, 3000).unref()),
+      ])
+      const claims = left.filter((active) => dispatcher().find(active.claimed.tenantId, active.claimed.id) === active)
+      if (claims.length === 0) return
+      for (const { claimed } of claims) dispatcher().forget(claimed.tenantId, claimed.id)
+      await db.engine((tx) =>
+        release(
+          tx,
+          claims.map(({ claimed: { tenantId, id, fence } }) => ({ tenantId, id, fence, runAt: null })),
+        ),
+      )
+    },
+  }
+}

@@ -1,0 +1,112 @@
+import { Fault } from '@wheelhouse/contract'
+import type { Logger } from 'pino'
+import { type Bus, decodePacket, encodePacket, type Listening, newPacket, type PacketPayload } from '../bus/index.ts'
+import type { Instant } from '../clock/index.ts'
+import type { Feed } from '../events/index.ts'
+import type { JobSignal } from './jobs.ts'
+
+/** A packet for the stream's sockets, with the job that it is about. */
+export interface Frame {
+  jobId: string
+  bytes: Uint8Array
+}
+
+/** What happens to jobs, as it happens, on every replica. Nothing of it is kept: the record is in the database. */
+export interface Signals {
+  emit(tenantId: string, jobId: string, signal: JobSignal): void
+  watch(tenantId: string, jobId: string, listener: (signal: JobSignal) => void): () => void
+  /** Shows a packet to the sockets that watch the tenant (jobs.md 19). */
+  show(tenantId: string, packet: { traceId: string; senderId: string; at: Instant; payload: PacketPayload }): void
+  /** The same, as it came off the bus. */
+  showBytes(tenantId: string, bytes: Uint8Array): void
+  frames(tenantId: string, listener: (frame: Frame) => void): () => void
+  close(): void
+}
+
+const TOPIC = 'job.signal'
+
+interface Room<T> {
+  listeners: Set<T>
+  leave(): void
+}
+
+export function openSignals({ bus, feed, log }: { bus: Bus; feed: Feed; log: Logger }): Signals {
+  const rooms = new Map<string, { jobs: Map<string, Set<(signal: JobSignal) => void>>; leave(): void }>()
+  const stages = new Map<string, Room<(frame: Frame) => void>>()
+
+  function roomOf(tenantId: string) {
+    const known = rooms.get(tenantId)
+    if (known) return known
+    const jobs = new Map<string, Set<(signal: JobSignal) => void>>()
+    const leave = feed.subscribeLive(tenantId, [TOPIC], ({ data }) => {
+      const { jobId, signal } = data as { jobId: string; signal: JobSignal }
+      for (const listener of jobs.get(jobId) ?? []) listener(signal)
+    })
+    const room = { jobs, leave }
+    rooms.set(tenantId, room)
+    return room
+  }
+
+  function showBytes(tenantId: string, bytes: Uint8Array): void {
+    bus.publish(`wh.frame.${tenantId}`, bytes)
+  }
+
+  return {
+    emit: (tenantId, jobId, signal) => feed.publishLive(tenantId, TOPIC, { jobId, signal }),
+    watch(tenantId, jobId, listener) {
+      const room = roomOf(tenantId)
+      const mine = room.jobs.get(jobId)
+      if (mine) mine.add(listener)
+      else room.jobs.set(jobId, new Set([listener]))
+      return () => {
+        const listeners = room.jobs.get(jobId)
+        listeners?.delete(listener)
+        if (listeners?.size === 0) room.jobs.delete(jobId)
+        if (room.jobs.size > 0 || rooms.get(tenantId) !== room) return
+        rooms.delete(tenantId)
+        room.leave()
+      }
+    },
+    show(tenantId, { traceId, senderId, at, payload }) {
+      try {
+        showBytes(tenantId, encodePacket(newPacket(traceId, senderId, at, payload)))
+      } catch (error) {
+        // A packet that is too large for the bus is not shown; the record has it all.
+        log.debug({ err: error }, 'A packet could not be shown')
+      }
+    },
+    showBytes,
+    frames(tenantId, listener) {
+      let stage = stages.get(tenantId)
+      if (!stage) {
+        const listeners = new Set<(frame: Frame) => void>()
+        const listening: Listening = bus.subscribe(`wh.frame.${tenantId}`, {}, ({ data }) => {
+          const decoded = decodePacket(data)
+          if (!decoded.ok) return
+          const { payload } = decoded.packet
+          const jobId = payload.value !== undefined && 'jobId' in payload.value ? payload.value.jobId : ''
+          for (const each of listeners) each({ jobId, bytes: data })
+        })
+        stages.set(tenantId, (stage = { listeners, leave: () => listening.close() }))
+      }
+      const mine = stage
+      mine.listeners.add(listener)
+      return () => {
+        mine.listeners.delete(listener)
+        if (mine.listeners.size > 0 || stages.get(tenantId) !== mine) return
+        stages.delete(tenantId)
+        mine.leave()
+      }
+    },
+    close() {
+      for (const { leave } of rooms.values()) leave()
+      for (const { leave } of stages.values()) leave()
+      rooms.clear()
+      stages.clear()
+    },
+  }
+}
+
+/** Why a run's signal aborts, beside `Detached` of kernel/agents. */
+export const cancelled = (reason: string): Fault => new Fault('JOB_CANCELLED', { reason }, { message: reason })
+export const timedOut = (): Fault => new Fault('JOB_TIMED_OUT')

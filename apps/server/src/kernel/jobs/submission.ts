@@ -1,0 +1,346 @@
+import { Fault } from '@wheelhouse/contract'
+import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
+import type { Static, TSchema } from 'typebox'
+import { ids, type Instant } from '../clock/index.ts'
+import type { Tx } from '../db/index.ts'
+import { validate } from '../http/validate.ts'
+import { can, type Principal } from '../identity/index.ts'
+import type { Decision, Facts } from '../policy/index.ts'
+import { openBatch } from './batch.ts'
+import type { Core } from './core.ts'
+import { crashPoint } from './crash.ts'
+import { askForJob } from './holds.ts'
+import { claimKeys, type KeyClaim } from './job-keys.ts'
+import type { SubmitOptions, Submitted } from './jobs.ts'
+import { decide } from './policy.ts'
+import { limitsFor, type Route, routeFor } from './pools.ts'
+import { contextPointer, type JobRequest, policyRequest, requestDigest, workerRequest } from './request.ts'
+import { insertJobs, microseconds, type NewRow } from './store.ts'
+import type { Verb } from './verb.ts'
+
+/** jobs.md 17.2: when a throttled job is decided again. */
+export const THROTTLE_MS = 5000
+/** While no policy is loaded it is looked for more often. */
+export const UNDECIDED_MS = 1000
+
+/** A submission from one of the public doors: REST, gRPC, the bus. */
+export interface NewJob {
+  /** Chosen by the caller, else a new one. */
+  jobId?: string
+  traceId?: string
+  request: JobRequest
+  /** JSON text that the context pointer stands for; null when the pointer is the caller's own. */
+  context: string | null
+  key?: string
+}
+
+export interface Submission {
+  /** Of a domain, in its transaction. */
+  submit<I extends TSchema, O extends TSchema>(
+    tx: Tx,
+    principal: Principal,
+    verb: Verb<I, O>,
+    input: Static<I>,
+    options?: SubmitOptions,
+  ): Promise<Submitted>
+  /** Of a public door: grouped with others into one commit. A topic of a verb takes the verb's permission and schema. */
+  submitBatched(principal: Principal, job: NewJob): Promise<Submitted>
+  idle(): Promise<void>
+}
+
+interface Prepared {
+  row: NewRow
+  state: Submitted['state']
+}
+
+export function openSubmission(core: Core): Submission {
+  const { db, clock, policy, routing } = core
+
+  /** The row of a job that policy has decided, but for a hold. */
+  async function prepare(
+    principal: Principal,
+    job: NewJob,
+    facts: Facts | null,
+    more: { options?: SubmitOptions; verb?: Verb } = {},
+  ): Promise<Prepared> {
+    const { verb, options = {} } = more
+    const { request, context } = job
+    const id = job.jobId ?? ids.next()
+    const now = clock.now()
+    const { pools, timeouts } = await routing.of(principal.tenantId)
+    const { decision, decided } = await decide(
+      policy,
+      principal.tenantId,
+      policyRequest(id, request, facts ?? undefined),
+    )
+    const route = routeFor(pools, request)
+    const limits = verb
+      ? { timeoutMs: options.timeoutMs ?? verb.timeoutMs, maxAttempts: verb.maxAttempts }
+      : limitsFor(timeouts, request)
+    const { deadline, timeoutMs, maxAttempts } = bounded(now, request, decision, limits)
+    const common = {
+      id,
+      traceId: job.traceId ?? ids.next(),
+      at: now,
+      us: microseconds(now),
+      principal,
+      request: { ...request, contextPtr: request.contextPtr ?? contextPointer(id) },
+      context,
+      decision,
+      facts,
+      jobHash: null,
+      approvalId: null,
+      executor: executorOf(options, verb),
+      pool: route?.pool ?? '',
+      maxAttempts,
+      timeoutMs,
+      deadline,
+    }
+    return {
+      state: stateOf(decision, route),
+      row: { ...common, queue: queueOf(decision, decided, route, now), ended: endOf(decision, route) },
+    }
+  }
+
+  /** Asks for the approval that the decision demands. */
+  async function hold(tx: Tx, row: NewRow): Promise<NewRow> {
+    const { approval, hash } = await askForJob(core, tx, row)
+    return { ...row, jobHash: hash, approvalId: approval.id, queue: { state: 'held', runAt: null, lease: null } }
+  }
+
+  async function submitIn(tx: Tx, principal: Principal, job: NewJob, prepared: Prepared): Promise<Submitted> {
+    if (job.key !== undefined) {
+      const claimed = await claimKeys(tx, [keyOf(principal, job, prepared.row)])
+      const known = claimed[0]
+      if (known) return replayed(known, prepared)
+    }
+    const row = prepared.state === 'held' ? await hold(tx, prepared.row) : prepared.row
+    const made = await insertJobs(tx, [row])
+    if (made.size === 0) return replayed({ jobId: row.id, traceId: row.traceId, conflict: false }, prepared)
+    crashPoint('submit:before-commit')
+    tx.afterCommit(() => {
+      crashPoint('submit:after-commit')
+      announce(row)
+      core.events.wake()
+    })
+    return submitted(row, prepared.state)
+  }
+
+  /** After the commit: the dispatcher, watchers and the stream hear of it. */
+  function announce(row: NewRow): void {
+    const { principal, request, id, traceId } = row
+    if (row.queue?.state === 'ready') core.hint(row.pool, principal.tenantId)
+    const shown = workerRequest({ jobId: id, request, fence: 0, constraints: null, remainingMs: row.timeoutMs })
+    core.signals.show(principal.tenantId, {
+      traceId,
+      senderId: 'api-gateway',
+      at: row.at,
+      payload: { case: 'jobRequest', value: shown },
+    })
+    if (!row.ended) return
+    const { state, code, message } = row.ended
+    core.signals.emit(principal.tenantId, id, { kind: 'ended', at: row.at, end: { kind: state, code, message } })
+    core.signals.show(principal.tenantId, {
+      traceId,
+      senderId: 'scheduler',
+      at: row.at,
+      payload: {
+        case: 'jobResult',
+        value: {
+          jobId: id,
+          status: state === 'denied' ? JobStatus.DENIED : JobStatus.FAILED,
+          errorCode: code,
+          errorMessage: message,
+        },
+      },
+    })
+  }
+
+  const batch = openBatch<
+    { row: NewRow; key: KeyClaim | null },
+    { known: Awaited<ReturnType<typeof claimKeys>>[number] }
+  >({ name: 'submit', log: core.log }, async (items) => {
+    const done = await db.engine(async (tx) => {
+      const keyed = items.flatMap(({ key }) => (key ? [key] : []))
+      const claimed = keyed.length === 0 ? [] : await claimKeys(tx, keyed)
+      const knownByKey = new Map(keyed.map((key, index) => [key, claimed[index]]))
+      const results = items.map(({ key }) => (key ? knownByKey.get(key) : undefined))
+      const fresh = items.filter((_, index) => results[index] === undefined).map(({ row }) => row)
+      const made = fresh.length === 0 ? new Set<string>() : await insertJobs(tx, dedupe(fresh))
+      crashPoint('submit:before-commit')
+      return items.map(({ row }, index) => {
+        const known = results[index]
+        if (known) return { known }
+        const isNew = made.has(`${row.principal.tenantId} ${row.id}`)
+        return { known: isNew ? undefined : { jobId: row.id, traceId: row.traceId, conflict: false } }
+      })
+    })
+    crashPoint('submit:after-commit')
+    for (const [index, { known }] of done.entries()) {
+      const row = items[index]?.row
+      if (!known && row) announce(row)
+    }
+    core.events.wake()
+    return done
+  })
+
+  return {
+    async submit(tx, principal, verb, input, options = {}) {
+      const checked = validate(verb.input, structuredClone(input), 'body', false) as Static<typeof verb.input>
+      const request = verbRequest(principal, verb, options)
+      const job: NewJob = {
+        request,
+        context: JSON.stringify(checked),
+        ...(options.key === undefined ? {} : { key: options.key }),
+        ...(options.traceId === undefined ? {} : { traceId: options.traceId }),
+      }
+      const facts = await verb.facts(tx, checked)
+      return submitIn(
+        tx,
+        principal,
+        job,
+        await prepare(principal, job, facts, { options, verb: verb as unknown as Verb }),
+      )
+    },
+
+    async submitBatched(principal, job) {
+      const verb = core.verbs.find(job.request.topic)
+      if (job.request.topic.startsWith('job.wh.')) {
+        if (!verb) throw new Fault('VAL_SCHEMA', { topic: job.request.topic }, { message: 'there is no such verb' })
+        return submitVerb(principal, job, verb)
+      }
+      const prepared = await prepare(principal, job, null)
+      if (prepared.state === 'held')
+        return db.tenant(principal.tenantId, (tx) => submitIn(tx, principal, job, prepared))
+      const key = job.key === undefined ? null : keyOf(principal, job, prepared.row)
+      const { known } = await batch.add({ row: prepared.row, key })
+      return known ? replayed(known, prepared) : submitted(prepared.row, prepared.state)
+    },
+
+    idle: () => batch.idle(),
+  }
+
+  /** A verb by its topic, through a public door: the same right and the same schema as through its own endpoint. */
+  async function submitVerb(principal: Principal, job: NewJob, verb: Verb): Promise<Submitted> {
+    if (!can(principal, verb.name)) throw new Fault('PERM_DENIED', { required: verb.name, roles: principal.roles })
+    const given: unknown = job.context === null ? {} : JSON.parse(job.context)
+    const input = inputOf(given)
+    const checked = validate(verb.input, structuredClone(input), 'body', false)
+    return db.tenant(principal.tenantId, async (tx) => {
+      const facts = await verb.facts(tx, checked)
+      const request: JobRequest = {
+        ...job.request,
+        verb: verb.name,
+        meta: { ...job.request.meta, riskTags: [...new Set([...(job.request.meta?.riskTags ?? []), ...verb.risk])] },
+      }
+      const asVerb: NewJob = { ...job, request, context: JSON.stringify(checked) }
+      return submitIn(tx, principal, asVerb, await prepare(principal, asVerb, facts, { verb }))
+    })
+  }
+}
+
+/** The context document of a public submit wraps what the caller gave (jobs.md 5): for a verb that is its input. */
+function inputOf(document: unknown): unknown {
+  if (typeof document !== 'object' || document === null || !('prompt' in document)) return document
+  return 'context' in document ? document.context : {}
+}
+
+function verbRequest(
+  principal: Principal,
+  verb: Pick<Verb, 'name' | 'topic' | 'risk'>,
+  options: SubmitOptions,
+): JobRequest {
+  return {
+    topic: verb.topic,
+    tenant: principal.tenantSlug,
+    principalId: principal.subject,
+    verb: verb.name,
+    ...(options.labels === undefined ? {} : { labels: options.labels }),
+    ...(options.parentJobId === undefined ? {} : { parentJobId: options.parentJobId }),
+    meta: {
+      actorId: principal.subject,
+      actorType: principal.kind === 'user' ? 'human' : 'service',
+      riskTags: verb.risk,
+      ...(options.key === undefined ? {} : { idempotencyKey: options.key }),
+    },
+  }
+}
+
+function executorOf(options: SubmitOptions, verb: Verb | undefined): NewRow['executor'] {
+  if (!verb) return { kind: 'worker', id: null }
+  return options.executor?.kind === 'agent'
+    ? { kind: 'agent', id: options.executor.agentId }
+    : { kind: 'server', id: null }
+}
+
+function stateOf({ decision }: Decision, route: Route | undefined): Submitted['state'] {
+  if (decision === 'DENY' || !route) return 'denied'
+  if (decision === 'REQUIRE_APPROVAL') return 'held'
+  return decision === 'THROTTLE' ? 'throttled' : 'ready'
+}
+
+function queueOf({ decision }: Decision, decided: boolean, route: Route | undefined, now: Instant): NewRow['queue'] {
+  if (decision === 'DENY' || !route) return null
+  if (decision === 'THROTTLE')
+    return { state: 'undecided', runAt: now + (decided ? THROTTLE_MS : UNDECIDED_MS), lease: null }
+  return { state: 'ready', runAt: null, lease: null }
+}
+
+/** jobs.md 17.1: a denial, or a topic that no pool serves, ends the job with its submission. */
+function endOf({ decision, reason }: Decision, route: Route | undefined): NewRow['ended'] {
+  if (decision === 'DENY') return { state: 'denied', code: 'safety_denied', message: reason }
+  return route ? null : { state: 'failed', code: 'no_pool_mapping', message: 'no pool serves this topic' }
+}
+
+/** Times and tries: the caller's deadline is fixed at the submit, and policy's limits lower the rest (jobs.md 17.2, 17.5 with its fixes). */
+function bounded(
+  now: Instant,
+  { budget }: JobRequest,
+  { constraints }: Decision,
+  limits: { timeoutMs: number; maxAttempts: number },
+) {
+  const asked = budget?.deadlineMs ?? 0
+  const { maxRuntimeMs = 0, maxRetries = 0 } = constraints?.budgets ?? {}
+  return {
+    deadline: asked > 0 ? now + asked : null,
+    timeoutMs: maxRuntimeMs > 0 ? Math.min(limits.timeoutMs, maxRuntimeMs) : limits.timeoutMs,
+    maxAttempts: maxRetries > 0 ? Math.min(limits.maxAttempts, 1 + maxRetries) : limits.maxAttempts,
+  }
+}
+
+const KEY_LIFE_MS = 7 * 24 * 3_600_000
+
+const keyOf = (principal: Principal, { key = '', request, context }: NewJob, row: NewRow): KeyClaim => ({
+  tenantId: principal.tenantId,
+  key,
+  jobId: row.id,
+  traceId: row.traceId,
+  digest: requestDigest(request, context),
+  at: row.at,
+  expiresAt: row.at + KEY_LIFE_MS,
+})
+
+function replayed(known: { jobId: string; traceId: string; conflict: boolean }, { row, state }: Prepared): Submitted {
+  if (known.conflict) throw new Fault('RES_IDEMPOTENCY_CONFLICT', {}, { message: 'idempotency key already used' })
+  return { jobId: known.jobId, traceId: known.traceId, state, decision: row.decision, replayed: true }
+}
+
+const submitted = (row: NewRow, state: Submitted['state']): Submitted => ({
+  jobId: row.id,
+  traceId: row.traceId,
+  state,
+  decision: row.decision,
+  replayed: false,
+  ...(row.approvalId === null ? {} : { approvalId: row.approvalId }),
+})
+
+/** Of submissions that name the same job in one batch the first counts. */
+function dedupe(rows: readonly NewRow[]): NewRow[] {
+  const seen = new Set<string>()
+  return rows.filter(({ principal, id }) => {
+    const key = `${principal.tenantId} ${id}`
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+}
