@@ -1,6 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { type Agents, openAgents } from './agents/index.ts'
+import { type Artifacts, openArtifacts } from './artifacts/index.ts'
 import { type Approvals, openApprovals } from './approvals/index.ts'
 import { type Accounts, type Bus, openAccounts, openBus, type OperatorKeys } from './bus/index.ts'
 import type { Clock } from './clock/index.ts'
@@ -48,6 +50,8 @@ export interface Kernel {
   agents: Agents
   /** The one inbox of what waits for people. */
   approvals: Approvals
+  /** Blobs that jobs and people leave behind. */
+  artifacts: Artifacts
   /** The one door to whatever changes the world. */
   jobs: JobEngine
   authenticator: Authenticator
@@ -100,6 +104,16 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
   const identity = openIdentity({ db, clock, vault, bus, accounts, authenticator: authentication, rules, log })
   await schedule.add({ name: 'identity sweep', every: 10_000, run: (signal) => identity.sweep(signal) })
   const agents = openAgents({ db, clock, log, bus })
+  const { artifactsShortMs, artifactsStandardMs, artifactsAuditMs } = config.retention
+  const artifacts = openArtifacts({
+    db,
+    clock,
+    log,
+    folder: join(config.dataDir, 'artifacts'),
+    maxBytes: config.bodyLimits.artifactBytes,
+    lifeMs: { short: artifactsShortMs, standard: artifactsStandardMs, audit: artifactsAuditMs },
+  })
+  await schedule.add({ name: 'artifacts', every: 600_000, run: async () => void (await artifacts.sweep()) })
   const approvals = openApprovals({ db, clock })
   const jobs = openJobs({ db, bus, accounts, identity, policy, approvals, events, feed, clock, log })
   const readiness = openReadiness({ db, bus, identity })
@@ -119,6 +133,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     schedule,
     agents,
     approvals,
+    artifacts,
     jobs,
     authenticator: authentication,
     tokens: openTokens(db, clock, vault, rules),

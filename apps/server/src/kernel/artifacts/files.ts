@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** Files named by the SHA-256 of their content, one folder a tenant. */
+export interface BlobFiles {
+  /** Writes unless it is there; on disk, with its name, when this returns. */
+  write(tenantId: string, sha256: string, content: Buffer): Promise<void>
+  read(tenantId: string, sha256: string): Promise<Buffer | undefined>
+  remove(tenantId: string, sha256: string): Promise<void>
+}
+
+export function openBlobFiles(folder: string): BlobFiles {
+  const pathOf = (tenantId: string, sha256: string): string => join(folder, tenantId, sha256.slice(0, 2), sha256)
+  return {
+    async write(tenantId, sha256, content) {
+      const path = pathOf(tenantId, sha256)
+      const known = await stat(path).catch(absent)
+      if (known?.size === content.length) return
+      const parent = dirname(path)
+      await mkdir(parent, { recursive: true, mode: 0o700 })
+      const half = join(parent, `.${sha256}.${randomBytes(6).toString('hex')}`)
+      try {
+        await synced(half, 'wx', async (file) => file.writeFile(content))
+        await rename(half, path)
+      } catch (error) {
+        await rm(half, { force: true })
+        throw error
+      }
+      // The names too must outlive a loss of power.
+      for (const each of [parent, dirname(parent), folder]) await synced(each, 'r', async () => {})
+    },
+    async read(tenantId, sha256) {
+      return readFile(pathOf(tenantId, sha256)).catch(absent)
+    },
+    remove: (tenantId, sha256) => rm(pathOf(tenantId, sha256), { force: true }),
+  }
+}
+
+async function synced(
+  path: string,
+  flags: 'wx' | 'r',
+  use: (file: Awaited<ReturnType<typeof open>>) => Promise<void>,
+): Promise<void> {
+  const file = await open(path, flags, 0o600)
+  try {
+    await use(file)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+function absent(error: unknown): undefined {
+  if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT') return undefined
+  throw error
+}

@@ -1,0 +1,8 @@
+export {
+  type Artifact,
+  type Artifacts,
+  type NewArtifact,
+  openArtifacts,
+  type Retention,
+  RETENTIONS,
+} from './artifacts.ts'
