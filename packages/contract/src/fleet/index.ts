@@ -1,11 +1,14 @@
 import { audit } from './audit.ts'
 import { client } from './client.ts'
+import { commands } from './commands.ts'
 import { health } from './health.ts'
 import { instances } from './instances.ts'
 import { lifecycle } from './lifecycle.ts'
 import { logs } from './logs.ts'
 import { metrics } from './metrics.ts'
 import { overview } from './overview.ts'
+import { sockets } from './sockets.ts'
+import { terminals } from './terminals.ts'
 import { tickets } from './tickets.ts'
 import { version } from './version.ts'
 
@@ -19,6 +22,9 @@ export const fleet = {
   lifecycle,
   metrics,
   logs,
+  commands,
+  terminals,
+  sockets,
   tickets,
   audit,
 } as const

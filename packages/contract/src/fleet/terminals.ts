@@ -14,8 +14,15 @@ export const terminals = area({
     rate: 'fleet-strict',
     params: ById,
     creates: true,
+    transaction: 'none',
     verb: 'terminal_session.connect',
-    reply: Type.Object({ sessionId: Uuid, websocketUrl: Type.String() }),
+    reply: Type.Object({
+      sessionId: Uuid,
+      websocketUrl: Type.String(),
+      // The governed job that lets it open (decisions D5), where it has not ended yet.
+      jobId: Type.Optional(Type.String()),
+      approvalRequired: Type.Optional(Type.Boolean()),
+    }),
     faults: ['RES_NOT_FOUND', 'AGENT_OFFLINE', 'CONTROL_PLANE_GUARDED'],
     beyondDocument: true,
   },
