@@ -24,6 +24,8 @@ export interface HttpOptions {
 export interface HttpServer {
   /** For tests: a request without a socket. */
   app: FastifyInstance
+  /** What it serves, as it was declared. */
+  bound: readonly Bound[]
   /** Listens; with `surface`, only that surface's dialect answers there. Returns the port that was taken. */
   listen(port: number, host: string, surface?: Surface): Promise<number>
   /** Stops taking connections, ends streams and sockets, waits for requests that run (bounded by the caller). */
@@ -169,6 +171,7 @@ export function buildHttp(options: HttpOptions): HttpServer {
   })
   return {
     app,
+    bound: options.bound,
     async listen(port, host, surface) {
       await app.ready()
       const server = createServer((request, response) => {
@@ -241,7 +244,8 @@ async function answer(
   const { passage } = request
   if (!passage) throw new Error('A route answered without having been admitted')
   const gone = new AbortController()
-  request.raw.once('close', () => {
+  // Of the reply, not of the request: a request closes as soon as its body has been read.
+  reply.raw.once('close', () => {
     if (!reply.raw.writableEnded) gone.abort()
   })
   passage.facts = { ...passage.facts, signal: AbortSignal.any([gone.signal, stop]) }
