@@ -24,6 +24,7 @@ export interface Ground {
   /** From spawning the server to its first answer. */
   startedInMs: number
   managed: Managed
+  dataDir: string
   stop(): Promise<void>
 }
 
@@ -67,6 +68,7 @@ export async function layGround(): Promise<Ground> {
     server,
     startedInMs,
     managed,
+    dataDir,
     async stop() {
       await pool.end()
       await ended(server)
