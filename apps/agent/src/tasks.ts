@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeMessage } from '@wheelhouse/sdk/agent-protocol'
 import type { AgentMessage, AgentPayload, ServerPayload } from '@wheelhouse/sdk/agent-protocol'
+import { crashPoint } from './crash.ts'
 import { Delivery } from './delivery.ts'
 import type { Send } from './delivery.ts'
 import { execute, taskMarker } from './execute.ts'
@@ -113,8 +114,10 @@ export class Tasks {
     return this.#inTurn(task_id, async () => {
       const task = this.#tasks.get(task_id)
       if (!task || task.entry.record.attempt !== attempt || task.execution) return
+      crashPoint('agent:after-delivery', this.#options.dataDir)
       task.delivery.detach()
       acknowledge(task.entry)
+      crashPoint('agent:after-ack', this.#options.dataDir)
     })
   }
 
@@ -179,6 +182,7 @@ export class Tasks {
     } catch (error) {
       return this.#refuse(start, 'storage', `cannot record the task: ${messageOf(error)}`)
     }
+    crashPoint('agent:after-record', this.#options.dataDir)
     if (known) removeEntry(known.entry)
     this.#run(entry, start)
   }
@@ -193,6 +197,7 @@ export class Tasks {
       started: (pid) => {
         task.startedAt = new Date().toISOString()
         entry.process = { pid }
+        crashPoint('agent:after-spawn', this.#options.dataDir)
         void this.#remember(entry, pid)
         void this.#announce(task)
       },
@@ -224,8 +229,10 @@ export class Tasks {
       ...(signal && { signal }),
       ...(error && { error }),
     }
+    crashPoint('agent:before-result', this.#options.dataDir)
     try {
       writeResult(task.entry, result)
+      crashPoint('agent:after-result', this.#options.dataDir)
     } catch (failure) {
       // It is delivered from memory all the same; only a crash before that turns it into `lost`.
       task.entry.result = result

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { enrolAgent } from './kernel/agents/index.ts'
+import { crashPoint } from './kernel/crash/index.ts'
 import { type FirstSecrets, firstStart, resetAdmin, type Tenant } from './kernel/identity/index.ts'
 import { installDefaultPolicy } from './kernel/policy/index.ts'
 import type { Kernel } from './kernel/kernel.ts'
@@ -39,12 +40,14 @@ export async function installation(kernel: Kernel): Promise<Installation> {
   const { config, db, clock, accounts } = kernel
   const file = join(config.dataDir, 'connection.json')
   const { tenant, secrets } = await firstStart(db, clock)
+  crashPoint('start:after-tenant')
   await firstPolicy(kernel, tenant)
   const account = await db.tenant(tenant.id, (tx) => accounts.ensureTenantAccount(tx, tenant.id))
   await accounts.push(account.publicKey)
   const admin = secrets ?? storedAdmin(file) ?? (await resetAdmin(db, clock)).secrets
   // Kept at once: a crash from here on must not lose what only this process knows.
   writeDurably(file, JSON.stringify({ tenant: tenant.slug, admin }))
+  crashPoint('start:after-connection')
   return {
     tenant,
     agentToken: await agentToken(kernel, tenant),
@@ -91,6 +94,7 @@ async function agentToken({ config, db, clock }: Kernel, tenant: Tenant): Promis
   const { token } = await db.tenant(tenant.id, (tx) =>
     enrolAgent(tx, clock.now(), { name: hostname(), labels: { 'wheelhouse.control-plane': 'true' } }),
   )
+  crashPoint('start:after-enrolment')
   writeDurably(file, JSON.stringify({ token }))
   return token
 }

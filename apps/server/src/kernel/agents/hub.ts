@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import type { WebSocket } from 'ws'
 import type { Bus } from '../bus/index.ts'
 import { type Clock, ids } from '../clock/index.ts'
+import { crashPoint } from '../crash/index.ts'
 import type { Db } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import { type Agent, findAgent } from './agent.ts'
@@ -223,6 +224,7 @@ export function openAgents(options: AgentsOptions): Agents {
       return capabilities.includes('exec') ? runOnAgent(switchboard, request, timing) : baseExec.run(request)
     },
     settled(agentId, task_id, attempt) {
+      crashPoint('ack:before-send')
       switchboard.tell(agentId, { message: { type: 'exec:ack', payload: { task_id, attempt } } })
     },
     terminals,

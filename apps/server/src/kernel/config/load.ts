@@ -3,7 +3,15 @@ import { resolve } from 'node:path'
 import { parse } from 'yaml'
 import { nearest } from './nearest.ts'
 import type { Config } from './schema.ts'
-import { CLIENT_VARIABLES, CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE, GROUPS, SETTINGS, type Setting } from './settings.ts'
+import {
+  CLIENT_VARIABLES,
+  CONFIG_FILE_FLAG,
+  CONFIG_FILE_VARIABLE,
+  CRASH_VARIABLE,
+  GROUPS,
+  SETTINGS,
+  type Setting,
+} from './settings.ts'
 import { parseValue } from './values.ts'
 
 export interface Surroundings {
@@ -105,7 +113,7 @@ function readFlags(argv: readonly string[], problems: string[]): Map<string, str
 
 function refuseUnknownVariables(env: Surroundings['env'], problems: string[]): void {
   const ours = SETTINGS.flatMap(({ variables }) => variables).filter((name) => name.startsWith('WHEELHOUSE_'))
-  const known = new Set([...ours, ...CLIENT_VARIABLES, CONFIG_FILE_VARIABLE])
+  const known = new Set([...ours, ...CLIENT_VARIABLES, CONFIG_FILE_VARIABLE, CRASH_VARIABLE])
   const candidates = [...known, ...SETTINGS.map(({ variables: [name] }) => name)]
   for (const name of Object.keys(env))
     if (name.startsWith('WHEELHOUSE_') && !known.has(name))

@@ -49,6 +49,9 @@ export const CLIENT_VARIABLES: readonly string[] = [
   ...LOCAL_AGENT_VARIABLES,
 ]
 
+/** Read by the reliability tests' hooks alone (kernel/crash, docs/reliability.md). */
+export const CRASH_VARIABLE = 'WHEELHOUSE_CRASH_POINT'
+
 /** Where the file itself is named. */
 export const CONFIG_FILE_VARIABLE = 'WHEELHOUSE_CONFIG'
 export const CONFIG_FILE_FLAG = '--config'

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { crashPoint } from '../crash/index.ts'
 
 const FOLDER = new URL('../../../migrations/', import.meta.url)
 const LOCK = 7_101_923
@@ -33,7 +34,9 @@ export async function migrate(url: string, afterwards?: () => Promise<void>): Pr
       try {
         await client.query(text)
         await client.query('insert into migrations (name, checksum) values ($1, $2)', [name, checksum])
+        crashPoint('migrate:before-commit')
         await client.query('commit')
+        crashPoint('migrate:after-commit')
       } catch (error) {
         await client.query('rollback')
         throw new Error(`Migration ${name} failed`, { cause: error })

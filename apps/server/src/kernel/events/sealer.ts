@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { type Instant, pause } from '../clock/index.ts'
+import { crashPoint } from '../crash/index.ts'
 import { type Db, sql, type Tx } from '../db/index.ts'
 import type { CheckpointSigner } from './checkpoints.ts'
 import { type Chain, type DomainEvent, FIRST_HASH, linkHash } from './sealed.ts'
@@ -54,6 +55,7 @@ export function startSealer(options: SealerOptions): Sealer {
     while (!stopping.signal.aborted && isMine()) {
       woken = false
       const sealed = await db.engine((tx) => sealBatch(tx))
+      if (sealed.count > 0) crashPoint('seal:after-commit')
       if (sealed.events.length > 0) options.onEvents(sealed.events)
       await options.checkpoints.afterBatch(sealed.heads)
       if (sealed.count < BATCH) await rest()
@@ -149,6 +151,7 @@ async function sealBatch(tx: Tx): Promise<Sealed> {
                          ${moved.map((head) => head.seq)}::bigint[], ${moved.map((head) => head.hash)}::bytea[])
     on conflict (tenant_id, chain) do update set seq = excluded.seq, hash = excluded.hash`)
   await tx.run(sql`delete from outbox where n = any(${rows.map((row) => row.n)}::bigint[])`)
+  crashPoint('seal:before-commit')
   return { count: rows.length, events: links.filter((link) => link.kind === 'event').map(eventOf), heads: moved }
 }
 

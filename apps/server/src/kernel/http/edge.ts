@@ -3,6 +3,7 @@ import { type Endpoint, Fault, type Page, type RateClass, type Surface, wireRepl
 import type { Logger } from 'pino'
 import { type AuditEntry, record } from '../audit/index.ts'
 import type { Clock } from '../clock/index.ts'
+import { crashPoint } from '../crash/index.ts'
 import { actorOf, can, type Principal } from '../identity/index.ts'
 import type { AuditNote, Bound, RequestFacts } from './context.ts'
 import { type Gate, identify } from './credentials.ts'
@@ -245,7 +246,7 @@ async function act(
   }
   const key = endpoint.idempotency === 'edge' ? passage.facts.header('idempotency-key') : undefined
   if (key !== undefined) checkKey(key)
-  return edge.gate.db.tenant(principal.tenantId, async (tx) => {
+  const answer = await edge.gate.db.tenant(principal.tenantId, async (tx) => {
     // The object is part of what was asked: the same body for another one is another request.
     const body = Buffer.concat([Buffer.from(`${passage.facts.path}\0`), rawBody ?? Buffer.alloc(0)])
     const scope = `${principal.id} ${endpoint.method} ${endpoint.path}`
@@ -255,8 +256,11 @@ async function act(
     if (isAudited(endpoint, passage))
       await record(tx, auditEntry(edge, passage, principal, parts, 'ok', resultId(sent)))
     if (key !== undefined) await remember(tx, edge.clock.now(), scope, key, body, storable(sent))
+    if (isAudited(endpoint, passage)) crashPoint('request:before-commit')
     return sent
   })
+  if (isAudited(endpoint, passage)) crashPoint('request:after-commit')
+  return answer
 }
 
 const replayed = ({ status, headers, body }: StoredReply): Sent => ({

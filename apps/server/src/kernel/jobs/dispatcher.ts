@@ -4,7 +4,7 @@ import type { Instant } from '../clock/index.ts'
 import { sql } from '../db/index.ts'
 import { evaluate } from '../policy/index.ts'
 import type { Core } from './core.ts'
-import { crashPoint } from './crash.ts'
+import { crashPoint } from '../crash/index.ts'
 import { routeOf, type Route } from './pools.ts'
 import {
   approvedHashes,
@@ -188,7 +188,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
         for (const { worker } of slots) if (worker) worker.inFlight -= 1
         throw error
       }
-      crashPoint('claim:after-commit')
+      if (claimed.length > 0) crashPoint('claim:after-commit')
       const got = new Map<string, number>()
       for (const { tenantId } of claimed) count(got, tenantId, 1)
       const asked = new Map<string, number>()

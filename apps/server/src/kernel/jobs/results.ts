@@ -4,7 +4,7 @@ import { type AccountMessage, type CapturedResult, decodePacket, jetStreamAck, t
 import { can } from '../identity/index.ts'
 import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
-import { crashPoint } from './crash.ts'
+import { crashPoint } from '../crash/index.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { type EndedRow, type EndItem, endJobs } from './ends.ts'
 import type { TerminalState } from './jobs.ts'
@@ -133,6 +133,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     const progress: JobProgress = decoded.packet.payload.value
     const active = dispatcher.find(tenantId, progress.jobId)
     if (active && progress.attempt > 0 && progress.attempt !== active.claimed.fence) return
+    crashPoint('progress:after-receive')
     signals.emit(tenantId, progress.jobId, {
       kind: 'progress',
       percent: progress.percent,

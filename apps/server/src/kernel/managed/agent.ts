@@ -60,6 +60,9 @@ export async function startManagedAgent({ dataDir, url, token, log }: AgentOptio
           LANG: process.env['LANG'] ?? 'C.UTF-8',
           // A user without an account has no home either.
           HOME: identity ? '/tmp' : process.env['HOME'],
+          ...(process.env['WHEELHOUSE_CRASH_POINT'] && {
+            WHEELHOUSE_CRASH_POINT: process.env['WHEELHOUSE_CRASH_POINT'],
+          }),
           WHEELHOUSE_AGENT_URL: url,
           WHEELHOUSE_AGENT_TOKEN_FILE: inside('token'),
           WHEELHOUSE_AGENT_DATA_DIR: inside('.'),

@@ -13,6 +13,7 @@ import {
 import { spawnSync } from 'node:child_process'
 import { createServer, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { crashPoint } from '../crash/index.ts'
 import { isRoot, type Identity } from './launch.ts'
 import { StartError } from './start-error.ts'
 
@@ -94,6 +95,7 @@ export function writeDurably(file: string, text: string): void {
     closeSync(out)
   }
   chmodSync(beside, 0o600)
+  crashPoint('file:before-rename')
   renameSync(beside, file)
   const folder = openSync(dirname(file), 'r')
   try {
