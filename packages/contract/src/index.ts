@@ -1,6 +1,7 @@
 export * from './contract.ts'
 export * from './endpoint.ts'
 export * from './faults.ts'
+export * from './openapi.ts'
 export * from './rates.ts'
 export * from './roles.ts'
 export * from './schemas.ts'

@@ -6,7 +6,7 @@ import { BUILT_IN_ROLES, type BuiltInRole } from '@wheelhouse/contract'
 import pg from 'pg'
 import { pino } from 'pino'
 import { inject } from 'vitest'
-import { composeHttp } from '../composition.ts'
+import { composeHttp, startKernel } from '../composition.ts'
 import { systemClock, testClock } from '../kernel/clock/index.ts'
 import { type Config, loadConfig } from '../kernel/config/index.ts'
 import { migrate } from '../kernel/db/index.ts'
@@ -15,7 +15,7 @@ import { bindRole, createKey, createTenant, createUser, type Principal } from '.
 import { prepareDataFolder } from '../kernel/managed/index.ts'
 import { type Kernel, openKernel } from '../kernel/kernel.ts'
 import { installDefaultPolicy } from '../kernel/policy/index.ts'
-import { startNats } from './nats.ts'
+import { type NatsFixture, startNats } from './nats.ts'
 
 /** A tenant of a test, with one key for each built-in role. */
 export interface TestTenant {
@@ -61,6 +61,8 @@ export interface WorldOptions {
   /** A clock that the test moves; default: the real one. */
   movableClock?: boolean
   config?: (config: Config) => void
+  /** A nats-server that the test starts, breaks and stops itself. */
+  nats?: NatsFixture
 }
 
 /** A new database in the run's PostgreSQL; migrated. */
@@ -92,7 +94,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   config.egress.allow = ['127.0.0.0/8', '::1/128']
   options.config?.(config)
   // A server of its own: worlds of other files would take this one's messages from a shared queue group.
-  const nats = await startNats()
+  const nats = options.nats ?? (await startNats())
   const clock = options.movableClock ? testClock() : undefined
   const log = pino({ level: process.env['TEST_LOG'] ?? 'fatal' })
   const kernel = await openKernel({
@@ -105,7 +107,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const a = await makeTenant(kernel, 'alpha')
   const b = await makeTenant(kernel, 'beta')
   const http = composeHttp(kernel, { checkReplies: true })
-  await kernel.start()
+  await startKernel(kernel)
   const port = await http.listen(0, '127.0.0.1')
   const url = `http://127.0.0.1:${port}`
 
@@ -134,7 +136,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     async close() {
       await http.close()
       await kernel.close()
-      await nats.stop()
+      if (!options.nats) await nats.stop()
       await database.drop()
       rmSync(dataDir, { recursive: true, force: true })
     },

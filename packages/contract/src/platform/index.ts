@@ -1,2 +1,8 @@
+import { keys } from './keys.ts'
+import { openapi } from './openapi.ts'
+import { open } from './public.ts'
+import { roles } from './roles.ts'
+import { session } from './session.ts'
+
 /** The areas of the platform surface, one file each. */
-export const platform = {} as const
+export const platform = { open, session, keys, roles, openapi } as const

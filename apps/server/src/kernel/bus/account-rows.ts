@@ -63,9 +63,17 @@ export async function addRevocations(
   if (!row) return undefined
   const now = Math.floor(clock.now() / 1000)
   const kept = Object.entries(row.revocations).filter(([, { until }]) => until === undefined || until > now)
+  // A credential minted in the second of an earlier revocation is dated one second later: this one must reach it.
+  const reaching = Object.entries(added).map(([user, revocation]) => {
+    const before = row.revocations[user]?.at
+    return [
+      user,
+      before === undefined ? revocation : { ...revocation, at: Math.max(revocation.at, before + 1) },
+    ] as const
+  })
   return tx.one<AccountRow>(sql`
     update nats_accounts
-       set revocations = ${jsonb({ ...Object.fromEntries(kept), ...added })}::jsonb, version = version + 1,
+       set revocations = ${jsonb({ ...Object.fromEntries(kept), ...Object.fromEntries(reaching) })}::jsonb, version = version + 1,
            changed_at = ${at(clock.now())}
      where public_key = ${publicKey} returning ${columns}`)
 }

@@ -21,8 +21,8 @@ export interface Identity {
   subjectRights(tx: Tx, principal: Principal): Promise<SubjectRights>
   /** Mints the NATS credential of the principal's key, or of its session (platform.md §8.4). Throws 401 when that has ended. */
   natsCredential(principal: Principal): Promise<UserCredential & { id: string }>
-  /** Public key of the account of whoever the principal belongs to; made when it is not there. */
-  ownAccount(principal: Principal): Promise<string>
+  /** Public key of the account of a principal, or of the tenant; made in the transaction when it is not there, in force after it. */
+  accountKey(tx: Tx, tenantId: string, ownerId: string | undefined): Promise<string>
   /** Refuses what these keys hold on NATS and ends their connections; forgets what replicas remember. After the commit. */
   cutOff(tenantId: string, keyIds: readonly string[]): Promise<void>
   /** Rights changed: every replica asks the database again. */
@@ -63,6 +63,7 @@ interface MintedRow {
 
 const minted = sql`tenant_id as "tenantId", id, owner_id as "ownerId", kind, account, nats_public_key as "natsPublicKey", expires_at as "expiresAt"`
 const SWEEP = 500
+const MINT_ATTEMPTS = 3
 const REBUILD_RETRY_MS = 2000
 
 /** Opens the standing of principals on NATS; puts all accounts in force in the background. */
@@ -70,7 +71,7 @@ export function openIdentity(options: IdentityOptions): Identity {
   const { db, clock, vault, bus, accounts, authenticator, rules, log } = options
   const closing = new AbortController()
   const listeners: (() => void)[] = []
-  const ownAccounts = new LRUCache<string, string>({ max: 10_000 })
+  const accountKeys = new LRUCache<string, string>({ max: 10_000 })
   let inForce = false
   bus.onWake('identity', () => {
     authenticator.forget()
@@ -113,7 +114,9 @@ export function openIdentity(options: IdentityOptions): Identity {
     )
     const { roles } = await ownerStanding(tx, rules, tenantId, ownerId, owner.kind)
     const key = await findKey(tx, keyId)
-    return narrowRights(meetRights(granted, await rightsOfRoles(tx, tenantId, roles)), key)
+    const owned = await rightsOfRoles(tx, tenantId, roles)
+    // A key for trying things out only looks, and yet calls its owner's extensions (platform.md §8.6).
+    return narrowRights(key.kind === 'tryit' ? owned : meetRights(granted, owned), key)
   }
 
   async function keyOf(tx: Tx, principal: Principal): Promise<ApiKey> {
@@ -142,6 +145,39 @@ export function openIdentity(options: IdentityOptions): Identity {
     await tx.run(sql`
       update api_keys set nats_public_key = ${made.publicKey}, nats_sealed_seed = ${vault.seal(made.seed, seedContext(key.id))} where id = ${key.id}`)
     return made
+  }
+
+  async function mint(principal: Principal): Promise<{ key: ApiKey; credential: UserCredential }> {
+    const { tenantId } = principal
+    const { key, grant, user } = await db.tenant(tenantId, async (tx) => {
+      const found = await keyOf(tx, principal)
+      const nkey = await nkeyOf(tx, found)
+      await tx.run(sql`update api_keys set nats_minted_at = ${at(clock.now())} where id = ${found.id}`)
+      const rights = await subjectRights(tx, principal)
+      return { key: found, user: nkey, grant: rightsInAccount(rights, found, found.account) }
+    })
+    const credential = await accounts.mint(
+      { tenantId, ...(key.account === 'tenant' ? {} : { ownerId: key.ownerId }) },
+      {
+        ...grant,
+        keyId: key.id,
+        mayCancel: can(principal, 'job:cancel'),
+        user,
+        ...(key.expiresAt === null ? {} : { expires: Math.floor(key.expiresAt / 1000) }),
+      },
+    )
+    return { key, credential }
+  }
+
+  /** Whether nothing happened to the key while its credential was minted: a cut between would not have seen it. */
+  async function stillHolds(principal: Principal, key: ApiKey): Promise<boolean> {
+    if (!(await authenticator.isLive(principal))) return false
+    const row = await db.tenant(principal.tenantId, (tx) =>
+      tx.maybe(sql`
+        select 1 from api_keys where id = ${key.id} and revoked_at is null and not nats_stale and updated_at = ${at(key.updatedAt)}
+           and nats_minted_at is not null`),
+    )
+    return row !== undefined
   }
 
   /** Refuses the minted credentials of these keys, by account, and notes that they are gone. */
@@ -186,36 +222,26 @@ export function openIdentity(options: IdentityOptions): Identity {
       })
     },
     async natsCredential(principal) {
-      const { tenantId } = principal
-      const { key, grant, user } = await db.tenant(tenantId, async (tx) => {
-        const found = await keyOf(tx, principal)
-        const nkey = await nkeyOf(tx, found)
-        await tx.run(sql`update api_keys set nats_minted_at = ${at(clock.now())} where id = ${found.id}`)
-        const rights = await subjectRights(tx, principal)
-        return { key: found, user: nkey, grant: rightsInAccount(rights, found, found.account) }
-      })
-      const credential = await accounts.mint(
-        { tenantId, ...(key.account === 'tenant' ? {} : { ownerId: key.ownerId }) },
-        {
-          ...grant,
-          keyId: key.id,
-          mayCancel: can(principal, 'job:cancel'),
-          user,
-          ...(key.expiresAt === null ? {} : { expires: Math.floor(key.expiresAt / 1000) }),
-        },
-      )
-      return { ...credential, id: key.id }
+      for (let attempt = 0; attempt < MINT_ATTEMPTS; attempt++) {
+        const minted = await mint(principal)
+        if (await stillHolds(principal, minted.key)) return { ...minted.credential, id: minted.key.id }
+        if (!(await authenticator.isLive(principal))) throw new Fault('AUTH_TOKEN_REVOKED')
+      }
+      throw new Fault('SYS_UNAVAILABLE', { part: 'identity' }, { message: 'The key changes too often' })
     },
-    async ownAccount({ tenantId, id, ownerId }) {
-      const known = ownAccounts.get(`${tenantId} ${ownerId ?? id}`)
+    async accountKey(tx, tenantId, ownerId) {
+      const cacheKey = `${tenantId} ${ownerId ?? ''}`
+      const known = accountKeys.get(cacheKey)
       if (known !== undefined) return known
-      const row = await db.tenant(tenantId, (tx) => accounts.ensureUserAccount(tx, tenantId, ownerId ?? id))
-      // Whoever exchanges a credential puts it in force again, so a server that is away delays nobody here.
-      await accounts
-        .push(row.publicKey)
-        .catch((error: unknown) => log.warn({ err: error }, 'A new account waits for the bus'))
-      ownAccounts.set(`${tenantId} ${ownerId ?? id}`, row.publicKey)
-      return row.publicKey
+      const { publicKey } = await (ownerId === undefined
+        ? accounts.ensureTenantAccount(tx, tenantId)
+        : accounts.ensureUserAccount(tx, tenantId, ownerId))
+      tx.afterCommit(() => {
+        accountKeys.set(cacheKey, publicKey)
+        // Minting puts it in force again, so a server that is away delays nobody here.
+        accounts.push(publicKey).catch((error: unknown) => log.warn({ err: error }, 'A new account waits for the bus'))
+      })
+      return publicKey
     },
     async cutOff(tenantId, keyIds) {
       changed()

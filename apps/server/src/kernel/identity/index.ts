@@ -21,6 +21,7 @@ export {
   can,
   type CredentialKind,
   floorOf,
+  holds,
   type Principal,
   type PrincipalKind,
   systemPrincipal,

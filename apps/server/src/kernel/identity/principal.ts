@@ -1,4 +1,4 @@
-import { grants, rankOf, type Floor } from '@wheelhouse/contract'
+import { grants, RESERVED, rankOf, type Floor } from '@wheelhouse/contract'
 
 export type PrincipalKind = 'user' | 'key' | 'agent' | 'extension' | 'worker' | 'service' | 'system'
 
@@ -63,6 +63,21 @@ export function can(principal: Principal, permission: string, object: AccessObje
         grants(pattern, permission) && (environment?.isProduction !== true || !pattern.endsWith('@non-production')),
     ),
   )
+}
+
+/** Whether the principal holds all of these patterns itself: nobody gives, or changes, what goes beyond that. */
+export const holds = (principal: Principal, patterns: readonly string[]): boolean =>
+  patterns.every((pattern) => principal.grants.every((set) => set.some((own) => coversPattern(own, pattern))))
+
+function coversPattern(own: string, asked: string): boolean {
+  const [bareOwn = '', ownLimit] = own.split('@')
+  const [bare = '', limit] = asked.split('@')
+  if (ownLimit !== undefined && ownLimit !== limit) return false
+  if (bareOwn === bare) return true
+  if (bareOwn === '!admin') return bare !== '*' && !bare.endsWith(':*') && !bare.endsWith(':admin')
+  if ((RESERVED as readonly string[]).includes(bare)) return false
+  const [resource] = bare.split(':')
+  return bareOwn === '*' || bareOwn === `${resource}:*`
 }
 
 /** The highest fleet rank that the principal's roles hold. */
