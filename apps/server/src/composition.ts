@@ -1,4 +1,4 @@
-import { fleetDialect, fleetRoutes } from './fleet/index.ts'
+import { fleetDialect, fleetRoutes, fleetTasks } from './fleet/index.ts'
 import { jobsDialect, jobsRoutes } from './jobs/index.ts'
 import {
   type Bound,
@@ -22,6 +22,12 @@ export const allRoutes = (kernel: Kernel): Bound[] => [
   ...jobsRoutes(kernel),
   ...nativeRoutes(kernel),
 ]
+
+/** Begins the work of the kernel and what the domains repeat; after `composeHttp`, which registers verbs and sinks. */
+export async function startKernel(kernel: Kernel): Promise<void> {
+  for (const task of fleetTasks(kernel)) await kernel.schedule.add(task)
+  await kernel.start()
+}
 
 /** The HTTP server of all surfaces on an open kernel. `checkReplies` holds each reply against its declaration. */
 export function composeHttp(

@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { composeHttp } from './composition.ts'
+import { composeHttp, startKernel } from './composition.ts'
 import { consoleFiles } from './console-files.ts'
 import { systemClock } from './kernel/clock/index.ts'
 import { ConfigError, explainConfig, loadConfig, printConfig } from './kernel/config/index.ts'
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
     const fallback = consoleFiles()
     const http = composeHttp(kernel, { checkReplies: false, ...(fallback ? { fallback } : {}) })
     closers.push(() => http.close())
-    await kernel.start()
+    await startKernel(kernel)
     const port = await http.listen(config.port, config.host)
     if (config.fleetPort !== undefined) await http.listen(config.fleetPort, config.host, 'fleet')
     if (config.jobsPort !== undefined) await http.listen(config.jobsPort, config.host, 'jobs')

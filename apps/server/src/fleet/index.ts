@@ -38,7 +38,7 @@ export function fleetRoutes(kernel: Kernel): Bound[] {
     ...logs(kernel),
     ...commands(kernel, command),
     ...terminals(kernel, terminal),
-    ...sockets(kernel),
+    ...sockets(kernel, command),
     ...tickets(kernel),
     ...audit(kernel),
   ]

@@ -33,6 +33,7 @@ export const lifecycle = area({
   },
   destroyInstance: {
     ...action,
+    group: 'Instances',
     path: '/api/v1/instances/{id}/destroy',
     summary: 'Tear an instance down with its provider; its record stays',
     permission: 'instance:destroy',

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { RealAgent, until } from '../../kernel/agents/hub-harness.ts'
 import { enrolAgent } from '../../kernel/agents/index.ts'
 import { sql } from '../../kernel/db/index.ts'
@@ -154,6 +156,31 @@ describe('the host of the control plane', () => {
     )
     expect(settled).toMatchObject({ state: 'ended', end: { kind: 'failed', code: 'CONTROL_PLANE_GUARDED' } })
   })
+})
+
+test('a console’s socket runs the same governed command', async () => {
+  const socket = new WebSocket(`${world.url.replace('http', 'ws')}/ws`, {
+    headers: { authorization: `Bearer ${world.a.keys.developer}` },
+  })
+  const heard: { type: string; correlationId?: string; data?: Record<string, unknown> }[] = []
+  socket.on('message', (data) => heard.push(JSON.parse(String(data)) as (typeof heard)[number]))
+  await once(socket, 'open')
+  const exec = (correlationId: string, instanceId: string, command: string) =>
+    socket.send(
+      JSON.stringify({ channel: 'commands', type: 'command:exec', instanceId, correlationId, data: { command } }),
+    )
+  const answer = (id: string) =>
+    until(`the answer to ${id}`, () => heard.find(({ correlationId }) => correlationId === id))
+  exec('c1', 'h1', 'echo over the socket')
+  expect(await answer('c1')).toMatchObject({
+    type: 'command:result',
+    data: { exitCode: 0, stdout: 'over the socket\n' },
+  })
+  exec('c2', 'self', 'id')
+  expect(await answer('c2')).toMatchObject({ type: 'error', data: { code: 'FORBIDDEN' } })
+  exec('c3', 'h1', 'rm -rf /')
+  expect(await answer('c3')).toMatchObject({ type: 'error', data: { code: 'FORBIDDEN' } })
+  socket.close()
 })
 
 describe('many', () => {

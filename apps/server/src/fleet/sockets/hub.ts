@@ -5,6 +5,8 @@ import { iso, pause } from '../../kernel/clock/index.ts'
 import type { DomainEvent, LiveEvent } from '../../kernel/events/index.ts'
 import { can, type Principal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
+import { requireRan, runCommand } from '../commands/run.ts'
+import type { CommandVerb } from '../commands/verb.ts'
 import { findInstance, lastHeartbeats } from '../instances/tables.ts'
 import { visibleInstances } from '../instances/visibility.ts'
 import { LOG_TOPIC } from '../logs/store.ts'
@@ -19,6 +21,15 @@ import { openSight, type Sight } from './sight.ts'
 
 /** The fleet's numbers are counted anew at most this often for one socket. */
 const STATS_PAUSE_MS = 2_000
+
+/** Sockets have no rate class: what one may ask for at a time is bounded instead. */
+const MOST_RUNNING = 4
+
+const isTexts = (value: unknown): value is string[] | undefined =>
+  value === undefined || (Array.isArray(value) && value.length <= 64 && value.every((each) => typeof each === 'string'))
+const isTextMap = (value: unknown): value is Record<string, string> | undefined =>
+  value === undefined ||
+  (typeof value === 'object' && value !== null && Object.values(value).every((each) => typeof each === 'string'))
 
 /** Telemetry is the agents' to send (fleet.md §3.6, authorisation). */
 const TELEMETRY = new Set([
@@ -43,14 +54,19 @@ const EVENT_WORDS: Readonly<Record<string, string>> = {
  * Serves one console on `/ws` (fleet.md §3.6): pushes the state of the fleet unasked, and the telemetry of instances that it subscribes to.
  * Nothing of an instance that the caller may not see is sent.
  */
-export async function openHub(kernel: Kernel, principal: Principal): Promise<(socket: WebSocket) => void> {
+export async function openHub(
+  kernel: Kernel,
+  verb: CommandVerb,
+  principal: Principal,
+): Promise<(socket: WebSocket) => void> {
   const { db, clock } = kernel
   const sight = await openSight(db, clock, principal)
-  return (socket) => new HubSocket(kernel, principal, sight, socket).open()
+  return (socket) => new HubSocket(kernel, verb, principal, sight, socket).open()
 }
 
 class HubSocket {
   readonly #kernel: Kernel
+  readonly #verb: CommandVerb
   readonly #principal: Principal
   readonly #sight: Sight
   readonly #socket: WebSocket
@@ -61,8 +77,12 @@ class HubSocket {
   #stale = false
   #counting = false
 
-  constructor(kernel: Kernel, principal: Principal, sight: Sight, socket: WebSocket) {
+  /** Commands of this socket that run now. */
+  #running = 0
+
+  constructor(kernel: Kernel, verb: CommandVerb, principal: Principal, sight: Sight, socket: WebSocket) {
     this.#kernel = kernel
+    this.#verb = verb
     this.#principal = principal
     this.#sight = sight
     this.#socket = socket
@@ -209,6 +229,7 @@ class HubSocket {
       )
     if (!message?.type) return answer('error', { code: 'PARSE_ERROR', message: 'The message is no envelope' })
     try {
+      if (message.type === 'command:exec') return answer('command:result', await this.#execute(message))
       await this.#handle(message.type, message)
       answer('ack', { ok: true })
     } catch (error) {
@@ -241,6 +262,32 @@ class HubSocket {
         return
       default:
         throw new Fault('RES_ROUTE_NOT_FOUND', {}, { message: `There is no message type '${type}'` })
+    }
+  }
+
+  /** The same governed job as `POST /commands`; policy decides, and the row is in the history. */
+  async #execute(message: Received) {
+    const { command, args, env, timeout } = message.data
+    if (!can(this.#principal, 'command:execute')) throw new Fault('PERM_DENIED')
+    if (this.#running >= MOST_RUNNING)
+      throw new Fault('SYS_UNAVAILABLE', {}, { message: `At most ${MOST_RUNNING} commands run on one socket` })
+    if (typeof command !== 'string' || !isTexts(args) || !isTextMap(env))
+      throw new Fault('VAL_SCHEMA', {}, { message: 'command is text, args a list and env a map of texts' })
+    const timeoutMs = typeof timeout === 'number' ? Math.min(Math.max(Math.round(timeout), 1000), 300_000) : 30_000
+    this.#running++
+    try {
+      const ran = await runCommand(
+        this.#kernel,
+        this.#verb,
+        this.#principal,
+        { instanceId: named(message), command, args, env, timeoutMs },
+        { reach: 1, ...(this.#life ? { signal: this.#life } : {}) },
+      )
+      requireRan(ran)
+      const { id, status, exitCode, stdout, stderr, durationMs } = ran.execution
+      return { executionId: id, status, exitCode, stdout, stderr, durationMs }
+    } finally {
+      this.#running--
     }
   }
 
