@@ -102,6 +102,9 @@ export async function listPage<Row, T>(
     join ${table} on ${keyColumn} = keys._key order by ${orderBy}`)
   const shown = rows.slice(0, query.pageSize)
   const last = rows.length > query.pageSize ? shown.at(-1) : undefined
+  const position = last && order.map((by, i) => (by.time ? { t: last[`_s${i}`] } : last[`_s${i}`]))
+  // The sort values served the cursor; a mapper that copies its row must not show them.
+  for (const row of shown) for (const i of order.keys()) delete row[`_s${i}`]
   const { total, exact } = await count(
     tx,
     source.table,
@@ -116,13 +119,7 @@ export async function listPage<Row, T>(
     pageSize: query.pageSize,
     total,
     totalExact: exact,
-    next: last
-      ? writeCursor(
-          order.map((by, i) => (by.time ? { t: last[`_s${i}`] } : last[`_s${i}`])),
-          query.cursorSecret,
-          scope,
-        )
-      : null,
+    next: position ? writeCursor(position, query.cursorSecret, scope) : null,
   }
 }
 
