@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { RealAgent, until } from '../../kernel/agents/hub-harness.ts'
+import { RealAgent, until } from '../../testing/agents.ts'
 import { enrolAgent } from '../../kernel/agents/index.ts'
 import { sql } from '../../kernel/db/index.ts'
 import { openWorld, type World } from '../../testing/world.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { RealAgent, until } from '../../kernel/agents/hub-harness.ts'
+import { RealAgent, until } from '../../testing/agents.ts'
 import { enrolAgent } from '../../kernel/agents/index.ts'
 import { sql } from '../../kernel/db/index.ts'
 import { createKey, createUser } from '../../kernel/identity/index.ts'
