@@ -28,6 +28,10 @@ export default defineConfig({
     target: 'es2022',
     manifest: true,
     assetsInlineLimit: 0,
-    rolldownOptions: { input: fileURLToPath(new URL('index.html', import.meta.url)) },
+    rolldownOptions: {
+      input: fileURLToPath(new URL('index.html', import.meta.url)),
+      // The contract's modules only declare: one imported for its types alone brings no schema along.
+      treeshake: { moduleSideEffects: [{ test: /\/packages\/contract\/src\//, sideEffects: false }] },
+    },
   },
 })

@@ -41,6 +41,6 @@ export interface AuditProof {
 export function useVerify() {
   return useMutation({
     mutationFn: (id: string) =>
-      ask<AuditProof>('native', 'POST', `/wheelhouse/v1/audit/${encodeURIComponent(id)}/verify`, { body: {} }),
+      ask<AuditProof>('native', 'POST', `/wheelhouse/api/v1/audit/${encodeURIComponent(id)}/verify`, { body: {} }),
   })
 }

@@ -71,6 +71,6 @@ export function useKeyChanges() {
 export function useJoinToken() {
   return useMutation({
     mutationFn: (input: { name?: string; labels?: Record<string, string> }) =>
-      ask<{ token: string; expiresAt: string }>('native', 'POST', '/wheelhouse/v1/join-tokens', { body: input }),
+      ask<{ token: string; expiresAt: string }>('native', 'POST', '/wheelhouse/api/v1/join-tokens', { body: input }),
   })
 }

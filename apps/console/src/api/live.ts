@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore } from 'react'
+import { useEffect, useSyncExternalStore } from 'react'
 import { queryClient } from './client.ts'
 import type { InstanceList } from './fleet.ts'
 import { keys } from './keys.ts'
@@ -175,44 +175,4 @@ export function useLiveSockets(): void {
       for (const each of close) each()
     }
   }, [])
-}
-
-export interface JobStream {
-  frames: readonly StreamFrame[]
-  /** closed: it ended or could not be opened; the job itself says how it is. */
-  state: 'opening' | 'open' | 'closed'
-}
-
-const MOST_FRAMES = 5000
-
-/** Every frame about one job while it runs: progress with its messages, result, cancel. There is no backlog (jobs.md §4). */
-export function useJobStream(id: string | undefined): JobStream {
-  const [stream, setStream] = useState<JobStream>({ frames: [], state: 'opening' })
-  useEffect(() => {
-    if (!id) return
-    setStream({ frames: [], state: 'opening' })
-    const socket = new WebSocket(socketUrl(`/api/v1/jobs/${encodeURIComponent(id)}/stream`))
-    let fresh: StreamFrame[] = []
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const deliver = () => {
-      timer = undefined
-      const taken = fresh
-      fresh = []
-      setStream((now) => ({ ...now, frames: [...now.frames, ...taken].slice(-MOST_FRAMES) }))
-    }
-    socket.addEventListener('open', () => setStream((now) => ({ ...now, state: 'open' })))
-    socket.addEventListener('close', () => setStream((now) => ({ ...now, state: 'closed' })))
-    socket.addEventListener('message', ({ data }) => {
-      if (typeof data !== 'string') return
-      const frame = JSON.parse(data) as StreamFrame
-      fresh.push(frame)
-      timer ??= setTimeout(deliver, 100)
-      if (!frame.jobProgress) void queryClient.invalidateQueries({ queryKey: keys.job(id) })
-    })
-    return () => {
-      clearTimeout(timer)
-      socket.close()
-    }
-  }, [id])
-  return stream
 }

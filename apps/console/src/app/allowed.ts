@@ -4,11 +4,15 @@ import { contract, rolePatterns } from 'virtual:wheelhouse-contract'
 import { useCallback } from 'react'
 import { useSession } from '../api/session.ts'
 
+// What a parameter is called does not matter.
+const nameOf = (surface: string, method: string, path: string) =>
+  `${surface} ${method} ${path.replace(/\{[^}]+\}/g, '{}')}`
+
 const permissions = new Map<string, string>()
 for (const [surface, areas] of Object.entries(contract)) {
   for (const area of Object.values(areas as Record<string, Record<string, Endpoint>>)) {
     for (const endpoint of Object.values(area))
-      permissions.set(`${surface} ${endpoint.method} ${endpoint.path}`, endpoint.permission)
+      permissions.set(nameOf(surface, endpoint.method, endpoint.path), endpoint.permission)
   }
 }
 
@@ -26,7 +30,7 @@ export function useRefusal(): (surface: Surface, method: string, path: string) =
   const roles = session?.roles
   return useCallback(
     (surface, method, path) => {
-      const permission = permissions.get(`${surface} ${method} ${path}`)
+      const permission = permissions.get(nameOf(surface, method, path))
       if (!permission?.includes(':') || !roles || rolesGrant(roles, permission)) return undefined
       return `Needs ${permission}. An administrator can grant it.`
     },

@@ -30,7 +30,6 @@ const root = createRootRoute({
       <ToastRegion />
     </TooltipProvider>
   ),
-  notFoundComponent: NotFound,
 })
 
 const login = createRoute({
@@ -52,9 +51,12 @@ const routes: readonly [path: string, load: PageLoader][] = [
   ['/admin', async () => (await import('../features/admin/admin-page.tsx')).AdminPage],
 ]
 
-const pages = routes.map(([path, load]) =>
-  createRoute({ getParentRoute: () => frame, path, component: page(load), errorComponent: Broken }),
-)
+const pages = [
+  ...routes.map(([path, load]) =>
+    createRoute({ getParentRoute: () => frame, path, component: page(load), errorComponent: Broken }),
+  ),
+  createRoute({ getParentRoute: () => frame, path: '$', component: NotFound }),
+]
 
 export const router = createRouter({
   routeTree: root.addChildren([login, frame.addChildren(pages)]),

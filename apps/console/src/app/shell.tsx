@@ -1,4 +1,5 @@
 import { Outlet, useNavigate, useRouter } from '@tanstack/react-router'
+import { Keyboard, LogOut, Moon, Plus, Sun } from 'lucide-react'
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import { onSignedOut, queryClient } from '../api/client.ts'
 import { useFleetStats, useInstances } from '../api/fleet.ts'
@@ -127,12 +128,13 @@ function Palette(props: { onClose: () => void; onKeys: () => void }) {
         id: 'do:join',
         label: 'Add a host',
         group: 'Do',
+        icon: Plus,
         run: () => void navigate({ to: '/admin', search: { tab: 'hosts' } }),
       },
-      { id: 'do:light', label: 'Light theme', group: 'Do', run: () => setPreferences({ theme: 'light' }) },
-      { id: 'do:dark', label: 'Dark theme', group: 'Do', run: () => setPreferences({ theme: 'dark' }) },
-      { id: 'do:keys', label: 'All keys', group: 'Do', keys: '?', run: onKeys },
-      { id: 'do:out', label: 'Sign out', group: 'Do', run: () => void signOut() },
+      { id: 'do:light', label: 'Light theme', group: 'Do', icon: Sun, run: () => setPreferences({ theme: 'light' }) },
+      { id: 'do:dark', label: 'Dark theme', group: 'Do', icon: Moon, run: () => setPreferences({ theme: 'dark' }) },
+      { id: 'do:keys', label: 'All keys', group: 'Do', icon: Keyboard, keys: '?', run: onKeys },
+      { id: 'do:out', label: 'Sign out', group: 'Do', icon: LogOut, run: () => void signOut() },
       ...(data?.instances ?? []).slice(0, 300).map((instance) => ({
         id: `instance:${instance.id}`,
         label: instance.name,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bytes, instant, plural, span, stamp, took } from './age.ts'
+import { byteRate, bytes, instant, plural, sentence, span, stamp, took } from './age.ts'
 
 describe('ages and durations', () => {
   test.each([
@@ -40,6 +40,11 @@ describe('what the surfaces send as time', () => {
       Array.from({ length: 5 }, () => undefined),
     )
   })
+})
+
+test('rates are decimal, and a text becomes a sentence', () => {
+  expect([byteRate(9_500_000), byteRate(5_000_000), byteRate(120)]).toEqual(['9.5 MB/s', '5 MB/s', '120 B/s'])
+  expect([sentence('disk full'), sentence('Why?'), sentence(undefined)]).toEqual(['disk full.', 'Why?', ''])
 })
 
 test('sizes and counts carry their units', () => {

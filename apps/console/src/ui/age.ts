@@ -58,6 +58,24 @@ export function bytes(value: number): string {
   return `${size < 10 && unit > 0 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`
 }
 
+/** Bytes a second in decimal steps, as networks are measured: "9.5 MB/s". */
+export function byteRate(value: number): string {
+  const units = ['B/s', 'kB/s', 'MB/s', 'GB/s']
+  let size = value
+  let unit = 0
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1000
+    unit += 1
+  }
+  return `${size < 10 && unit > 0 ? Number(size.toFixed(1)) : Math.round(size)} ${units[unit]}`
+}
+
+/** A text as a sentence: it ends with a full stop, unless it ends with a mark of its own. Nothing stays nothing. */
+export function sentence(text: string | undefined | null): string {
+  const trimmed = text?.trim() ?? ''
+  return trimmed === '' || /[.!?…:]$/.test(trimmed) ? trimmed : `${trimmed}.`
+}
+
 /** A count with separators. */
 export function count(value: number): string {
   return value.toLocaleString('en')

@@ -86,7 +86,7 @@ function options(
     width,
     height,
     legend: { show: false },
-    padding: [6, 6, 0, 0],
+    padding: [6, 18, 0, 0],
     cursor: {
       y: false,
       sync: { key: sync },

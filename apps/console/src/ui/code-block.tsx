@@ -10,9 +10,12 @@ export function CodeBlock(props: {
   maxHeight?: number
   wrap?: boolean
   className?: string
+  /** Stands above it, where the place does not say what it is. */
+  title?: string
 }) {
   return (
     <div className={cx('group relative rounded-r2 border border-line-1 bg-well', props.className)}>
+      {props.title && <p className="px-[11px] pt-1.5 text-s1 text-ink-3">{props.title}</p>}
       <pre
         tabIndex={0}
         role="region"
@@ -51,7 +54,7 @@ export function CommandLine(props: { command: string; label?: string }) {
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 
 /** JSON as written by a machine: keys quiet, strings and numbers apart. */
-export function JsonView(props: { value: unknown; label: string; maxHeight?: number }) {
+export function JsonView(props: { value: unknown; label: string; title?: string; maxHeight?: number }) {
   const text = useMemo(() => JSON.stringify(props.value, null, 2) ?? 'undefined', [props.value])
   const parts = useMemo(() => {
     // Beyond this size colour costs more than it tells.
@@ -74,7 +77,7 @@ export function JsonView(props: { value: unknown; label: string; maxHeight?: num
     return out
   }, [text])
   return (
-    <CodeBlock text={text} label={props.label} maxHeight={props.maxHeight}>
+    <CodeBlock text={text} label={props.label} title={props.title} maxHeight={props.maxHeight}>
       {parts}
     </CodeBlock>
   )

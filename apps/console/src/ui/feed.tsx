@@ -20,7 +20,7 @@ export function Feed(props: { entries: readonly FeedEntry[]; label: string }) {
         >
           <At at={entry.at} short className="overflow-hidden whitespace-nowrap text-ink-3" />
           <StatusShape status={entry.status} size={14} className="mt-0.5" />
-          <div className="min-w-0 break-words">{entry.words}</div>
+          <div className="min-w-0 [overflow-wrap:anywhere]">{entry.words}</div>
         </li>
       ))}
     </ol>

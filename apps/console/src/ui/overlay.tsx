@@ -1,7 +1,7 @@
 import { X } from 'lucide-react'
 import { Dialog as RadixDialog, DropdownMenu, Popover as RadixPopover } from 'radix-ui'
 import type { LucideIcon } from 'lucide-react'
-import type { ReactElement, ReactNode } from 'react'
+import { useRef, type ReactElement, type ReactNode } from 'react'
 import { IconButton } from './button.tsx'
 import { cx } from './cx.ts'
 import { keyWords, Kbd } from './kbd.tsx'
@@ -145,6 +145,8 @@ export type MenuEntry =
       keys?: string
       off?: string | undefined
       danger?: boolean
+      /** It opens something of its own, which takes the focus. */
+      opens?: boolean
       run: () => void
     }
   | { kind: 'choice'; label: string; chosen: boolean; icon?: LucideIcon; run: () => void }
@@ -161,12 +163,21 @@ export function Menu(props: {
   open?: boolean
   onOpenChange?: (open: boolean) => void
 }) {
+  const opening = useRef<(() => void) | undefined>(undefined)
   return (
     <DropdownMenu.Root open={props.open} onOpenChange={props.onOpenChange}>
       <DropdownMenu.Trigger asChild>{props.trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content
           aria-label={props.label}
+          onCloseAutoFocus={(event) => {
+            // What an entry opens comes after the menu has gone, or the menu's last focus would close it again.
+            const open = opening.current
+            if (!open) return
+            event.preventDefault()
+            opening.current = undefined
+            open()
+          }}
           align={props.align ?? 'end'}
           sideOffset={6}
           collisionPadding={12}
@@ -177,7 +188,7 @@ export function Menu(props: {
           )}
         >
           {props.entries.map((entry, index) => (
-            <MenuRow key={index} entry={entry} />
+            <MenuRow key={index} entry={entry} onOpens={(open) => (opening.current = open)} />
           ))}
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
@@ -188,7 +199,7 @@ export function Menu(props: {
 const ROW =
   'flex min-h-(--control-h-sm) cursor-default items-center gap-2.5 rounded-r2 px-2 py-1 text-s3 outline-none data-highlighted:bg-hover'
 
-function MenuRow({ entry }: { entry: MenuEntry }) {
+function MenuRow({ entry, onOpens }: { entry: MenuEntry; onOpens: (open: () => void) => void }) {
   if (entry.kind === 'line') return <DropdownMenu.Separator className="mx-2 my-1 h-px bg-line-1" />
   if (entry.kind === 'title')
     return (
@@ -207,7 +218,11 @@ function MenuRow({ entry }: { entry: MenuEntry }) {
   const { off, keys } = entry
   return (
     <DropdownMenu.Item
-      onSelect={(event) => (off ? event.preventDefault() : entry.run())}
+      onSelect={(event) => {
+        if (off) event.preventDefault()
+        else if (entry.opens) onOpens(entry.run)
+        else entry.run()
+      }}
       aria-disabled={off ? true : undefined}
       className={cx(ROW, entry.danger && !off && 'text-failed-text')}
     >

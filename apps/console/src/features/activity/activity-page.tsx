@@ -37,7 +37,7 @@ const COLUMNS: readonly Column<AuditEntry>[] = [
   {
     id: 'at',
     head: 'When, UTC',
-    width: 184,
+    width: 204,
     narrow: 'place',
     cell: (entry) => <At at={entry.timestamp} className="text-ink-3" />,
   },
@@ -226,7 +226,7 @@ function EntryView(props: { entry: AuditEntry; onClose: () => void }) {
             size="sm"
             icon={ShieldCheck}
             busy={verify.isPending}
-            off={refusal('native', 'POST', '/wheelhouse/v1/audit/{id}/verify')}
+            off={refusal('native', 'POST', '/wheelhouse/api/v1/audit/{id}/verify')}
             onClick={() => verify.mutate(entry.id)}
           >
             Verify

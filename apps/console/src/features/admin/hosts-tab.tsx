@@ -73,7 +73,7 @@ export function HostsTab() {
             tone="primary"
             icon={Server}
             busy={join.isPending}
-            off={refusal('native', 'POST', '/wheelhouse/v1/join-tokens')}
+            off={refusal('native', 'POST', '/wheelhouse/api/v1/join-tokens')}
           >
             Make a join line
           </Button>

@@ -36,7 +36,7 @@ export function PlainTable(props: {
                   key={index}
                   className={cx(
                     'h-(--row-h) border-b border-line-1 px-2.5 text-ink-2 first:pl-3.5 last:pr-3.5',
-                    index === row.cells.length - 1 && 'text-right whitespace-nowrap',
+                    index === row.cells.length - 1 && props.heads[index] === '' && 'text-right whitespace-nowrap',
                   )}
                 >
                   {cell}

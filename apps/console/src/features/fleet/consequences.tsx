@@ -46,7 +46,7 @@ export function lifecycleConsequences(
       data: { level: 0, words: 'volumes are read, not changed' },
     },
     destroy: {
-      reach: { ...reach, more: 'they are torn down' },
+      reach: { ...reach, more: instances === 1 ? 'it is torn down' : 'they are torn down' },
       undo: { level: 4, words: 'none', alarm: true },
       cost: { level: 0, words: 'nothing is left to pay for' },
       data: { level: 4, words: 'volumes and secrets are deleted', alarm: true },

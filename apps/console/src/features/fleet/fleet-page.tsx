@@ -144,9 +144,11 @@ export function FleetPage() {
             Filters {query.terms.length > 0 && query.terms.length}
           </Button>
         )}
-        <Button tone="primary" icon={Plus} onClick={() => void navigate({ to: '/admin', search: { tab: 'hosts' } })}>
-          Add a host
-        </Button>
+        {(!narrow || total === 0) && (
+          <Button tone="primary" icon={Plus} onClick={() => void navigate({ to: '/admin', search: { tab: 'hosts' } })}>
+            Add a host
+          </Button>
+        )}
       </PageHeader>
       {list.data && list.isError && (
         <StaleLine

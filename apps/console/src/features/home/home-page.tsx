@@ -200,7 +200,7 @@ const NO_FILTER = { action: '', resource: '', from: '', to: '' }
 
 function ActivityCard() {
   const activity = useActivity(NO_FILTER, 10)
-  const entries = activity.data?.pages[0]?.logs ?? []
+  const entries = (activity.data?.pages[0]?.logs ?? []).slice(0, 10)
   return (
     <Card
       title="Activity"
@@ -227,7 +227,7 @@ function ActivityCard() {
               status: words.status,
               words: (
                 <>
-                  <b>{words.who}</b> {words.did} {words.what} <span className="mono break-all">{words.id}</span>
+                  <b>{words.who}</b> {words.did} {words.what} <span className="mono">{words.id}</span>
                 </>
               ),
             }

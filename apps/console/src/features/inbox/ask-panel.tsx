@@ -46,14 +46,14 @@ export function AskPanel(props: {
   return (
     <div className="grid gap-x-5 gap-y-3 roomy:grid-cols-[minmax(0,1fr)_300px]">
       <div className="flex min-w-0 flex-col gap-2.5">
-        {command !== undefined && <CodeBlock label="Command" text={command} maxHeight={200} wrap />}
+        {command !== undefined && <CodeBlock title="Runs" label="Command" text={command} maxHeight={200} wrap />}
         {args === null || args === undefined ? (
           <Note status="unknown">The arguments are not kept any more. It cannot be judged.</Note>
         ) : (
-          <JsonView label="Exact arguments" value={args} maxHeight={300} />
+          <JsonView title="Exact arguments" label="Exact arguments" value={args} maxHeight={300} />
         )}
         {item.constraints && Object.keys(item.constraints).length > 0 && (
-          <JsonView label="Limits" value={item.constraints} maxHeight={160} />
+          <JsonView title="Within these limits" label="Limits" value={item.constraints} maxHeight={160} />
         )}
       </div>
       <div className="flex min-w-0 flex-col gap-3">

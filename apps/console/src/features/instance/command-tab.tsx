@@ -6,7 +6,7 @@ import { readExecution, runCommand, useCommandHistory } from '../../api/fleet.ts
 import { failureOf, type Failure } from '../../api/failure.ts'
 import { useCancelJob } from '../../api/jobs.ts'
 import { keys } from '../../api/keys.ts'
-import { useJobStream } from '../../api/live.ts'
+import { useJobOutput } from '../../api/job-output.ts'
 import type { Execution, Instance } from '../../api/wire.ts'
 import { useRefusal } from '../../app/allowed.ts'
 import { took } from '../../ui/age.ts'
@@ -40,9 +40,9 @@ export function CommandTab(props: { instance: Instance }) {
   const timeout = Number(seconds)
   const wrong = Number.isInteger(timeout) && timeout >= 1 && timeout <= 300 ? undefined : 'Enter 1 to 300 seconds.'
   const running = startedAt !== undefined && !(execution && ENDED.has(execution.status))
-  const stream = useJobStream(running ? execution?.jobId : undefined)
+  const stream = useJobOutput(startedAt === undefined ? undefined : execution?.jobId)
   const cancel = useCancelJob(execution?.jobId ?? '')
-  const ended = stream.frames.some((frame) => frame.jobResult)
+  const ended = stream.end !== undefined
 
   const run = async () => {
     if (command.trim() === '' || wrong || running) return
@@ -77,9 +77,9 @@ export function CommandTab(props: { instance: Instance }) {
   }, [executionId, running, ended, held])
 
   const lines = useMemo<readonly LogLine[]>(() => {
-    if (execution && ENDED.has(execution.status)) return executionLines(execution)
-    return streamedLines(stream.frames)
-  }, [execution, stream.frames])
+    if (stream.chunks.length > 0) return streamedLines(stream.chunks)
+    return execution && ENDED.has(execution.status) ? executionLines(execution) : []
+  }, [execution, stream.chunks])
   const state = execution ? executionState(execution) : undefined
 
   return (

@@ -232,9 +232,16 @@ function Verbs(props: { instance: Instance; onTab: (tab: InstanceTab) => void })
           onOpenChange={setMenu}
           trigger={<IconButton icon={MoreHorizontal} label="More verbs" edged />}
           entries={[
-            { label: 'Back up', icon: Archive, off: off('backup'), run: () => setOpen('backup') },
+            { label: 'Back up', icon: Archive, off: off('backup'), opens: true, run: () => setOpen('backup') },
             { kind: 'line' },
-            { label: 'Destroy', icon: Trash2, danger: true, off: off('destroy'), run: () => setOpen('destroy') },
+            {
+              label: 'Destroy',
+              icon: Trash2,
+              danger: true,
+              off: off('destroy'),
+              opens: true,
+              run: () => setOpen('destroy'),
+            },
           ]}
         />
         {(open === 'backup' || open === 'destroy') &&

@@ -1,4 +1,5 @@
-import type { Execution, StreamFrame } from '../../api/wire.ts'
+import type { OutputChunk } from '../../api/job-output.ts'
+import type { Execution } from '../../api/wire.ts'
 import type { LogLine } from '../../ui/log-view.tsx'
 
 /** The output of a command that has ended: what it wrote, then what it wrote as errors, each marked. */
@@ -16,22 +17,28 @@ export function executionLines(
   return [...lines(execution.stdout, undefined, 'out'), ...lines(execution.stderr, 'warn', 'err')]
 }
 
-/** The output of a job that runs: the messages of its progress, split into lines. A message may end within a line; the next goes on there. */
-export function streamedLines(frames: readonly StreamFrame[]): LogLine[] {
+/** The output of a job as it runs. A chunk may end within a line: the next of the same stream goes on there, also when the other wrote in between. */
+export function streamedLines(chunks: readonly OutputChunk[]): LogLine[] {
   const lines: LogLine[] = []
-  let open = false
-  for (const frame of frames) {
-    const message = frame.jobProgress?.message
-    if (!message) continue
-    const at = frame.createdAt ? Date.parse(frame.createdAt) : (lines.at(-1)?.at ?? 0)
-    const parts = message.split(/\r?\n/)
+  const open: Partial<Record<OutputChunk['stream'], number>> = {}
+  for (const { stream, chunk, at, seq } of chunks) {
+    const parts = chunk.split(/\r?\n/)
     for (const [index, part] of parts.entries()) {
-      const last = lines.at(-1)
-      if (index === 0 && open && last) lines[lines.length - 1] = { ...last, text: last.text + part }
-      else if (index < parts.length - 1 || part !== '') lines.push({ id: `s${lines.length}`, at, text: part })
+      const last = index === parts.length - 1
+      const known = index === 0 ? open[stream] : undefined
+      const begun = known === undefined ? undefined : lines[known]
+      if (known !== undefined && begun) lines[known] = { ...begun, text: begun.text + part }
+      else if (!last || part !== '') {
+        lines.push({
+          id: `${seq}.${index}`,
+          at: Date.parse(at),
+          text: part,
+          ...(stream === 'stderr' ? { level: 'warn' as const } : {}),
+        })
+      }
+      if (!last) open[stream] = undefined
+      else if (part !== '') open[stream] = known ?? lines.length - 1
     }
-    // Whole lines end with a newline. A message without any is a line of its own, unless it goes on with an open one.
-    open = parts.length > 1 ? parts.at(-1) !== '' : open
   }
   return lines
 }

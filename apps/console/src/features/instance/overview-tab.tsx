@@ -4,7 +4,7 @@ import { useMetricStream } from '../../api/instance-streams.ts'
 import type { Instance } from '../../api/wire.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
-import { bytes, clockTime, plural, span } from '../../ui/age.ts'
+import { byteRate, bytes, clockTime, plural, sentence, span } from '../../ui/age.ts'
 import { Banner } from '../../ui/banner.tsx'
 import { Chart } from '../../ui/chart.tsx'
 import { useNow } from '../../ui/clock.ts'
@@ -13,10 +13,10 @@ import { KeyValues, Section } from '../../ui/page.tsx'
 import { At } from '../../ui/time.tsx'
 import { environmentOf, placeOf } from '../fleet/instance-state.ts'
 import { eventWords, MARKED_EVENTS } from './event-words.ts'
+import { LogsTab } from './logs-tab.tsx'
 import { diskFullAt, instanceSeries } from './series-data.ts'
 
 const percent = (value: number) => `${Math.round(value)} %`
-const rate = (value: number) => `${bytes(value)}/s`
 const STEP_MS: Record<Range, number> = { '1h': 60_000, '6h': 300_000, '24h': 300_000, '7d': 3_600_000 }
 const RANGE_WORDS: Record<Range, string> = { '1h': '1 h', '6h': '6 h', '24h': '24 h', '7d': '7 d' }
 
@@ -64,11 +64,11 @@ export function OverviewTab(props: { instance: Instance }) {
           status={first.severity === 'CRITICAL' || first.severity === 'HIGH' ? 'failed' : 'warning'}
           title={first.title}
         >
-          {first.message} Since <At at={first.firedAt} short />, {span(now - Date.parse(first.firedAt))}.
+          {sentence(first.message)} Since <At at={first.firedAt} short />, {span(now - Date.parse(first.firedAt))}.
           {own.length > 1 && ` ${plural(own.length - 1, 'more alert')} of this instance.`}
         </Banner>
       )}
-      <div className="grid min-h-0 flex-1 content-start roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
+      <div className="grid flex-none content-start roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
         <div className="min-w-0">
           <div className="flex items-center gap-2 px-3.5 pt-3">
             <Segmented
@@ -127,7 +127,7 @@ export function OverviewTab(props: { instance: Instance }) {
                   { label: 'in', values: data.received },
                   { label: 'out', values: data.sent, token: '--data-6' },
                 ]}
-                format={rate}
+                format={byteRate}
               />
             </div>
           )}
@@ -163,6 +163,9 @@ export function OverviewTab(props: { instance: Instance }) {
           </Section>
         </aside>
       </div>
+      <section aria-label="Log tail" className="flex min-h-72 flex-1 flex-col border-t border-line-2 narrow:hidden">
+        <LogsTab id={instance.id} name={instance.name} compact />
+      </section>
     </div>
   )
 }

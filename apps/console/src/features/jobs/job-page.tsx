@@ -3,13 +3,13 @@ import { RotateCw, Square } from 'lucide-react'
 import { useMemo } from 'react'
 import { useCancelJob, useDecisions, useJob, useRemediate, useTrace } from '../../api/jobs.ts'
 import { failureOf } from '../../api/failure.ts'
-import { useJobStream } from '../../api/live.ts'
+import { useJobOutput, type JobOutput } from '../../api/job-output.ts'
 import type { JobDetail } from '../../api/wire.ts'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
-import { instant } from '../../ui/age.ts'
+import { instant, sentence } from '../../ui/age.ts'
 import { Banner, Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { CodeBlock, JsonView } from '../../ui/code-block.tsx'
@@ -17,7 +17,7 @@ import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Feed } from '../../ui/feed.tsx'
 import { LogView } from '../../ui/log-view.tsx'
 import { FactsLine, KeyValues, ObjectHeader, Page, Section } from '../../ui/page.tsx'
-import { SkeletonRows } from '../../ui/states.tsx'
+import { PartialLine, SkeletonRows } from '../../ui/states.tsx'
 import { StatusPill, StatusShape } from '../../ui/status.tsx'
 import { Tabs, tabPanel } from '../../ui/tabs.tsx'
 import { Age, At } from '../../ui/time.tsx'
@@ -65,15 +65,14 @@ export function JobPage() {
 function JobView(props: { job: JobDetail; readAt: number; tab: JobTab; onTab: (tab: JobTab) => void }) {
   const { job, tab } = props
   const { status, word } = jobState(job.state)
-  const over = isTerminal(job.state)
-  const stream = useJobStream(over ? undefined : job.id)
+  const stream = useJobOutput(job.id)
   const decisions = useDecisions(job.id)
   const trace = useTrace(job.trace_id)
   const own = trace.data?.find((record) => record.id === job.id)
   const updatedAt = instant(own?.updated_at)
   const timeline = useMemo(
-    () => jobTimeline(job, updatedAt, decisions.data ?? [], stream.frames),
-    [job, updatedAt, decisions.data, stream.frames],
+    () => jobTimeline(job, updatedAt, decisions.data ?? [], stream.states),
+    [job, updatedAt, decisions.data, stream.states],
   )
   const submitted = submittedAt(job.id)
   const others = (trace.data ?? []).filter((record) => record.id !== job.id)
@@ -119,7 +118,7 @@ function JobView(props: { job: JobDetail; readAt: number; tab: JobTab; onTab: (t
       </ObjectHeader>
       <WhyBanner job={job} />
       <div {...tabPanel('job', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
-        {tab === 'output' && <Output job={job} lines={streamedLines(stream.frames)} />}
+        {tab === 'output' && <Output job={job} stream={stream} />}
         {tab === 'input' && (
           <div className="grid gap-4 p-4 wide:p-5 roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
             {job.context === null ? (
@@ -199,7 +198,7 @@ function WhyBanner(props: { job: JobDetail }) {
           </Link>
         }
       >
-        {job.safety_reason}
+        {sentence(job.safety_reason)}
         {rule} It starts by itself when it is approved.
       </Banner>
     )
@@ -207,7 +206,7 @@ function WhyBanner(props: { job: JobDetail }) {
   if (job.state === 'DENIED') {
     return (
       <Banner edge status="denied" title={job.approval_by ? `Rejected by ${job.approval_by}` : 'Denied by policy'}>
-        {job.approval_reason ?? job.safety_reason ?? job.error_message}
+        {sentence(job.approval_reason ?? job.safety_reason ?? job.error_message)}
         {rule} Nothing was changed.
       </Banner>
     )
@@ -231,7 +230,7 @@ function WhyBanner(props: { job: JobDetail }) {
   if (job.safety_decision === 'THROTTLE') {
     return (
       <Banner edge status="waiting" title="Policy asks to wait">
-        {job.safety_reason}
+        {sentence(job.safety_reason)}
         {rule} It is tried again by itself.
       </Banner>
     )
@@ -239,27 +238,46 @@ function WhyBanner(props: { job: JobDetail }) {
   return null
 }
 
-function Output(props: { job: JobDetail; lines: ReturnType<typeof streamedLines> }) {
-  const { job, lines } = props
+function Output(props: { job: JobDetail; stream: JobOutput }) {
+  const { job, stream } = props
+  const lines = useMemo(() => streamedLines(stream.chunks), [stream.chunks])
   const result = job.result as { stdout?: unknown; stderr?: unknown } | null
-  const text =
-    typeof job.result === 'string' ? job.result : typeof result?.stdout === 'string' ? result.stdout : undefined
+  const text = typeof job.result === 'string' ? job.result : typeof result?.stdout === 'string' ? result.stdout : ''
   const errors = typeof result?.stderr === 'string' ? result.stderr : ''
-  if (job.result === null || job.result === undefined) {
-    return lines.length > 0 ? (
-      <LogView label="Output" lines={lines} wrap />
-    ) : (
-      <p className="flex-1 bg-well px-5 py-4 text-s2 text-ink-3">
-        {isTerminal(job.state) ? 'It left no result.' : 'Nothing written yet. Output appears here as it comes.'}
-      </p>
-    )
-  }
+  const { progress } = stream
   return (
-    <div className="flex flex-col gap-4 p-4 wide:p-5">
-      {text !== undefined && text !== '' && <CodeBlock label="Output" text={text} maxHeight={520} wrap />}
-      {errors !== '' && <CodeBlock label="Errors" text={errors} maxHeight={260} wrap />}
-      {typeof job.result !== 'string' && <JsonView label="Result" value={job.result} maxHeight={420} />}
-    </div>
+    <>
+      {progress && !isTerminal(job.state) && (
+        <div className="flex flex-none items-center gap-3 border-b border-line-1 px-5 py-2 text-s2 text-ink-2">
+          <progress
+            max={100}
+            value={progress.percent}
+            aria-label="Progress"
+            className="h-1.5 w-40 accent-(--running)"
+          />
+          {progress.percent !== undefined && <span className="num">{Math.round(progress.percent)} %</span>}
+          <span className="truncate">{progress.message}</span>
+        </div>
+      )}
+      {stream.gap && <PartialLine>Some of the output is gone: it was more than is kept.</PartialLine>}
+      {lines.length > 0 ? (
+        <LogView label="Output" lines={lines} wrap className="min-h-72" />
+      ) : text === '' && errors === '' ? (
+        <p className="flex-none bg-well px-5 py-4 text-s2 text-ink-3">
+          {isTerminal(job.state) ? 'It wrote nothing.' : 'Nothing written yet. Output appears here as it comes.'}
+        </p>
+      ) : (
+        <div className="flex flex-col gap-4 p-4 wide:p-5">
+          {text !== '' && <CodeBlock label="Output" text={text} maxHeight={520} wrap />}
+          {errors !== '' && <CodeBlock title="Errors" label="Errors" text={errors} maxHeight={260} wrap />}
+        </div>
+      )}
+      {job.result !== null && job.result !== undefined && typeof job.result !== 'string' && (
+        <div className="flex-none border-t border-line-1 p-4 wide:p-5">
+          <JsonView title="Result" label="Result" value={job.result} maxHeight={320} />
+        </div>
+      )}
+    </>
   )
 }
 
@@ -311,7 +329,7 @@ function Decisions(props: { id: string; job: JobDetail }) {
             <StatusShape status={status} size={14} className="mt-0.5" />
             <h2 className="font-medium text-ink">{word}</h2>
             <div className="min-w-0 text-ink-2">
-              {decision.reason ?? 'No reason given.'}
+              {sentence(decision.reason) || 'No reason given.'}
               {decision.rule_id && (
                 <>
                   {' '}

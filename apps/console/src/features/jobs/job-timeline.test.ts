@@ -60,12 +60,17 @@ test('a rejected one says so', () => {
   )
   expect([first?.what, first?.detail, second?.what]).toEqual(['Denied', 'no', 'Rejected'])
 })
-test('progress joins while the page is open', () => {
-  const frames = [
-    { createdAt: new Date(start + 100).toISOString(), jobProgress: { jobId: 'a', percent: 40, message: 'half\n' } },
+test('the states it went through stand in their order, each once', () => {
+  const at = (ms: number) => new Date(start + ms).toISOString()
+  const states = [
+    { state: 'PENDING' as const, at: at(1) },
+    { state: 'RUNNING' as const, at: at(40) },
+    { state: 'FAILED' as const, at: at(90) },
   ]
-  expect(jobTimeline(job({ state: 'RUNNING' }), start + 50, [], frames)[0]).toMatchObject({
-    what: '40 %',
-    detail: 'half',
-  })
+  const entries = jobTimeline(job({ state: 'FAILED', error_message: 'exit 1' }), start + 90, [], states)
+  expect(entries.map((entry) => [entry.what, entry.at - start, entry.detail])).toEqual([
+    ['Failed', 90, 'exit 1'],
+    ['Running', 40, undefined],
+    ['Submitted', 0, undefined],
+  ])
 })

@@ -1,4 +1,5 @@
-import type { DecisionRecord, JobDetail, StreamFrame } from '../../api/wire.ts'
+import type { StateEvent } from '@wheelhouse/contract/native/job-output'
+import type { DecisionRecord, JobDetail } from '../../api/wire.ts'
 import { instant } from '../../ui/age.ts'
 import type { Status } from '../../ui/status.tsx'
 import { decisionState, isTerminal, jobState, submittedAt } from './job-state.ts'
@@ -13,14 +14,12 @@ export interface TimelineEntry {
   rule?: string
 }
 
-const frameTime = (frame: StreamFrame) => (frame.createdAt ? Date.parse(frame.createdAt) : undefined)
-
-/** What happened to a job, newest first: submitted, every decision, the approval, its progress while the page is open, how it stands. */
+/** What happened to a job, newest first: submitted, every decision, the approval, every state it went through, how it stands. */
 export function jobTimeline(
   job: JobDetail,
   updatedAt: number | undefined,
   decisions: readonly DecisionRecord[],
-  frames: readonly StreamFrame[],
+  states: readonly StateEvent[],
 ): TimelineEntry[] {
   const entries: TimelineEntry[] = []
   const submitted = submittedAt(job.id)
@@ -63,28 +62,25 @@ export function jobTimeline(
         .join(' '),
     })
   }
-  for (const [index, frame] of frames.entries()) {
-    const at = frameTime(frame)
-    const progress = frame.jobProgress
-    if (at === undefined || !progress || progress.percent === undefined) continue
+  // What is said better above, or by the decision, is not said twice.
+  const told = new Set<string>(['PENDING', 'APPROVAL_REQUIRED'])
+  for (const event of states) {
+    if (told.has(event.state)) continue
+    told.add(event.state)
+    const { status, word } = jobState(event.state)
+    const detail = isTerminal(event.state) ? (job.error_message ?? event.reason) : undefined
     entries.push({
-      id: `progress${index}`,
-      at,
-      status: 'running',
-      what: `${progress.percent} %`,
-      ...(progress.message ? { detail: progress.message.trim() } : {}),
-    })
-  }
-  const known = new Set(['PENDING', 'APPROVAL_REQUIRED'])
-  if (updatedAt !== undefined && !known.has(job.state)) {
-    const { status, word } = jobState(job.state)
-    entries.push({
-      id: 'state',
-      at: updatedAt,
+      id: `state:${event.state}`,
+      at: Date.parse(event.at),
       status,
       what: word,
-      ...(isTerminal(job.state) && job.error_message ? { detail: job.error_message } : {}),
+      ...(detail ? { detail } : {}),
     })
+  }
+  if (updatedAt !== undefined && !told.has(job.state)) {
+    const { status, word } = jobState(job.state)
+    const detail = isTerminal(job.state) ? job.error_message : undefined
+    entries.push({ id: 'state', at: updatedAt, status, what: word, ...(detail ? { detail } : {}) })
   }
   return entries.sort((a, b) => b.at - a.at)
 }

@@ -1,0 +1,84 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
+import { createServer } from 'vite'
+
+const root = fileURLToPath(new URL('.', import.meta.url))
+
+/** The browser that the pictures and the browser tests use. */
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+
+export function hasChromium(): boolean {
+  return existsSync(CHROMIUM)
+}
+
+/** Starts the browser without anything that would reach beyond this machine. */
+export function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+}
+
+export const FORMS = {
+  wide: { viewport: { width: 1440, height: 900 } },
+  narrow: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+} as const
+export type Form = keyof typeof FORMS
+
+/** Serves the sources, the gallery among them, on a free port of this machine. */
+export async function serveSources(): Promise<{ url: string; close: () => Promise<void> }> {
+  const vite = await createServer({
+    root,
+    configFile: join(root, 'vite.config.ts'),
+    server: { port: 0, hmr: false },
+    logLevel: 'warn',
+  })
+  await vite.listen()
+  const url = vite.resolvedUrls?.local[0]?.replace(/\/$/, '') ?? ''
+  return { url, close: () => vite.close() }
+}
+
+/** The first load lets Vite find and bundle what the sources import; pages may reload meanwhile. */
+export async function warmUp(context: BrowserContext, url: string): Promise<void> {
+  const page = await context.newPage()
+  for (const name of ['overlays', 'object']) {
+    await page.goto(`${url}/gallery.html?page=${name}`)
+    await page.waitForLoadState('networkidle')
+    await page.locator('h1').first().waitFor()
+  }
+  await page.close()
+}
+
+const axe = () => readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+interface Judge {
+  run: () => Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }>
+}
+
+/** What axe finds wrong with the page, a line each; none when it is accessible as far as a machine can tell. */
+export async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe())
+  return page.evaluate(async () => {
+    const result = await (window as unknown as { axe: Judge }).axe.run()
+    return result.violations.flatMap(({ id, nodes }) =>
+      nodes
+        .slice(0, 3)
+        .map(
+          (node) =>
+            `${id}: ${node.html.slice(0, 160)} (${(node.failureSummary ?? '').split('\n').slice(1, 3).join(' ').trim()})`,
+        ),
+    )
+  })
+}
