@@ -1,4 +1,11 @@
-import { BUILT_IN_ROLES, declared, faults, floorPermissions, rolePatterns } from '../packages/contract/src/index.ts'
+import {
+  BUILT_IN_ROLES,
+  declared,
+  faults,
+  floorPermissions,
+  openApi,
+  rolePatterns,
+} from '../packages/contract/src/index.ts'
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [
@@ -48,3 +55,7 @@ export function publicList(): string {
     .sort((a, b) => a.join().localeCompare(b.join()))
   return `# Public endpoints\n\n${note}\n${table(['Surface', 'Endpoint', 'What it tells'], rows)}`
 }
+
+/** Everything that is served, as one OpenAPI document. */
+export const openApiDocument = (): string =>
+  `${JSON.stringify(openApi({ title: 'Wheelhouse', version: '0.1.0' }), undefined, 1)}\n`

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { errorList, permissionList, publicList } from './catalogues.ts'
+import { errorList, openApiDocument, permissionList, publicList } from './catalogues.ts'
 import { configReference } from '../apps/server/src/kernel/config/index.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -13,6 +13,7 @@ const GENERATED: Record<string, () => string | Promise<string>> = {
   'docs/generated/permissions.md': permissionList,
   'docs/generated/errors.md': errorList,
   'docs/generated/public-endpoints.md': publicList,
+  'docs/generated/openapi.json': openApiDocument,
 }
 
 /** Writes the files that differ, or with `check` only names them. Returns their paths. */
