@@ -72,6 +72,8 @@ export const commands = area({
     permission: 'command:execute',
     floor: 'DEVELOPER',
     creates: true,
+    // Beyond the document: `wait` seconds instead of the command's own time; with 0 the job is answered at once, to be followed live.
+    query: Type.Object({ wait: Type.Optional(Type.Integer({ minimum: 0, maximum: 305 })) }),
     body: Type.Object({ instanceId: Id, ...command }),
     reply: Exec,
   },

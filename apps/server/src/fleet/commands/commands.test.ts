@@ -70,6 +70,22 @@ describe('a command', () => {
     })
   })
 
+  test('is answered at once with wait=0, and its job is followed live to its exit code', async () => {
+    const { jobs } = world.kernel
+    const answer = await world.call('POST', '/api/v1/commands?wait=0', {
+      body: { instanceId: 'h1', command: 'echo begun; sleep 1; exit 3' },
+    })
+    expect(answer).toMatchObject({ status: 201, body: { exitCode: null, jobId: expect.any(String) } })
+    expect(answer.body.completedAt).toBeNull()
+    await jobs.wait(world.a.id, answer.body.jobId, 10_000)
+    const { chunks } = await jobs.output(world.a.id, answer.body.jobId)
+    expect(chunks.map(({ chunk }) => chunk).join('')).toBe('begun\n')
+    expect((await get(`/api/v1/commands/${answer.body.id}`)).body).toMatchObject({ status: 'FAILED', exitCode: 3 })
+    expect(
+      (await world.call('POST', '/api/v1/commands?wait=-1', { body: { instanceId: 'h1', command: 'true' } })).status,
+    ).toBe(422)
+  })
+
   test('gets arguments, folder and environment untouched, and shows no secret of it', async () => {
     const answer = await run({
       command: 'sh',

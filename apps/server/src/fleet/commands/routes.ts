@@ -45,8 +45,12 @@ export const routes = (kernel: Kernel, verb: CommandVerb) => {
   }
 
   return serve('fleet', fleet.commands, {
-    async executeCommand({ principal, body, request, reply, audit }) {
-      const ran = await runCommand(kernel, verb, principal, body, { reach: 1, signal: request.signal })
+    async executeCommand({ principal, query, body, request, reply, audit }) {
+      const ran = await runCommand(kernel, verb, principal, body, {
+        reach: 1,
+        ...(query.wait === undefined ? {} : { waitMs: query.wait * 1000 }),
+        signal: request.signal,
+      })
       audit({
         resourceId: ran.execution.id,
         jobId: ran.settled.jobId,

@@ -38,7 +38,7 @@ export async function runCommand(
   verb: CommandVerb,
   principal: Principal,
   wanted: Wanted,
-  options: { reach: number; signal?: AbortSignal },
+  options: { reach: number; waitMs?: number; signal?: AbortSignal },
 ): Promise<Ran> {
   const { db, jobs, vault, clock } = kernel
   const { tenantId } = principal
@@ -61,7 +61,7 @@ export async function runCommand(
       executionId: id,
     },
     {
-      waitMs: timeoutMs + EXTRA_WAIT_MS,
+      waitMs: options.waitMs ?? timeoutMs + EXTRA_WAIT_MS,
       timeoutMs,
       ...(options.signal ? { signal: options.signal } : {}),
       ...(row.agentId === null ? {} : { executor: { kind: 'agent', agentId: row.agentId } }),
