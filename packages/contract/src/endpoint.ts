@@ -65,6 +65,8 @@ export interface Endpoint {
   verb?: `${string}.${string}` | null
   bodyLimitBytes?: number
   produces?: string
+  /** Also takes `application/x-www-form-urlencoded`, as OAuth clients send. Never on endpoints that a cookie may reach. */
+  form?: true
   /** Header that carries an idempotency key is honoured by the edge; `own`: the handler does it (POST /jobs). */
   idempotency?: 'edge' | 'own'
   /** Not listed by the surface's document: an addition of Wheelhouse, or a call its real clients make. */

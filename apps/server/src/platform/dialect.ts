@@ -19,6 +19,7 @@ export const platformDialect: Dialect = {
   credentials: ['bearer', 'ticket'],
   cookies: [],
   strictBody: false,
+  carefulJson: true,
   nullIsAbsent: false,
   createdStatus: 200,
   knowsMethodNotAllowed: false,

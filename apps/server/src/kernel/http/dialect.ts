@@ -23,6 +23,8 @@ export interface Dialect {
   cookies: readonly string[]
   /** Unknown body members are refused (release) or ignored (unification §9). */
   strictBody: boolean
+  /** Bodies with repeated or dangerous names are refused (platform.md §19.4). */
+  carefulJson?: true
   /** `null` members of a body count as absent (jobs.md §1.6). */
   nullIsAbsent: boolean
   /** Status of a POST declared `creates`. */

@@ -10,6 +10,7 @@ import { type Gate, identify } from './credentials.ts'
 import type { Dialect } from './dialect.ts'
 import { checkKey, recall, remember, type StoredReply } from './idempotency.ts'
 import { LimitFault, type Limits } from './limits.ts'
+import { refuseAmbiguity } from './careful-json.ts'
 import { readListQuery } from './list-query.ts'
 import { type Origins, refuseForgery } from './origins.ts'
 import { replyMismatch, validate, withoutNulls } from './validate.ts'
@@ -29,20 +30,23 @@ export interface Edge {
   premium(tenantId: string): boolean
 }
 
+/** Headers of a reply; several cookies are several values. */
+export type ReplyHeaders = Record<string, string | string[]>
+
 /** A request on its way through the checks. */
 export interface Passage {
   bound: Bound
   dialect: Dialect
   facts: RequestFacts
   principal?: Principal
-  headers: Record<string, string>
+  headers: ReplyHeaders
   status?: number
   note: AuditNote
 }
 
 export interface Sent {
   status: number
-  headers: Record<string, string>
+  headers: ReplyHeaders
   body: string | Buffer | NodeJS.ReadableStream | null
   contentType?: string
 }
@@ -130,7 +134,7 @@ export function readParts(
   const query = endpoint.query ? checkedQuery(endpoint, raw.query, dialect) : undefined
   const list = endpoint.list ? readListQuery(raw.query, endpoint.list, dialect, edge.cursorSecret) : undefined
   const body = endpoint.body
-    ? validate(endpoint.body, parseBody(raw.body, dialect), 'body', dialect.strictBody)
+    ? validate(endpoint.body, parseBody(raw.body, passage), 'body', dialect.strictBody)
     : undefined
   return { params, query, list, body }
 }
@@ -164,25 +168,32 @@ function checkedQuery(endpoint: Endpoint, query: Record<string, unknown>, dialec
   }
 }
 
-function parseBody(raw: Buffer | undefined, dialect: Dialect): unknown {
+function parseBody(raw: Buffer | undefined, { dialect, bound, facts }: Passage): unknown {
   if (raw === undefined || raw.length === 0) return {}
-  if (isTooDeep(raw)) throw new Fault('VAL_SCHEMA', { in: 'body' }, { message: 'The body is nested too deep' })
+  const type = facts.header('content-type') ?? ''
+  if (bound.endpoint.form && type.startsWith('application/x-www-form-urlencoded'))
+    return Object.fromEntries(new URLSearchParams(raw.toString('utf8')))
+  if (isTooDeep(raw, dialect.carefulJson ? CAREFUL_DEPTH : MAX_DEPTH))
+    throw new Fault('VAL_SCHEMA', { in: 'body' }, { message: 'The body is nested too deep' })
   let value: unknown
   try {
     value = JSON.parse(raw.toString('utf8'))
   } catch (error) {
     throw new Fault('VAL_INVALID_JSON', {}, { cause: error })
   }
+  if (dialect.carefulJson) refuseAmbiguity(raw, value)
   // Cheap to look for before walking: JSON can only spell the character like this.
   if (raw.includes('\\u0000') && hasNul(value)) refuseNul('body')
   return dialect.nullIsAbsent ? withoutNulls(value) : value
 }
 
 const MAX_DEPTH = 200
+/** platform.md §19.4. */
+const CAREFUL_DEPTH = 64
 
 /** Whether braces and brackets stand deeper than anything that walks the value (schemas, masks, PostgreSQL) should be asked to go. */
-function isTooDeep(raw: Buffer): boolean {
-  if (raw.length <= MAX_DEPTH) return false
+function isTooDeep(raw: Buffer, max: number): boolean {
+  if (raw.length <= max) return false
   let depth = 0
   let inText = false
   for (let i = 0; i < raw.length; i++) {
@@ -190,7 +201,7 @@ function isTooDeep(raw: Buffer): boolean {
     if (byte === 0x22) inText = !inText
     else if (inText) i += byte === 0x5c ? 1 : 0
     else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > MAX_DEPTH) return true
+      if (++depth > max) return true
     } else if (byte === 0x7d || byte === 0x5d) depth -= 1
   }
   return false
@@ -271,7 +282,10 @@ const replayed = ({ status, headers, body }: StoredReply): Sent => ({
 
 const storable = ({ status, headers, body }: Sent): StoredReply => ({
   status,
-  headers,
+  // Cookies are for the caller of that moment; a repeat gets none.
+  headers: Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+  ),
   body: typeof body === 'string' ? body : null,
 })
 
@@ -293,8 +307,8 @@ export function contextOf(edge: Edge, passage: Passage, parts: ReturnType<typeof
       },
       cookie(name: string, value: string, maxAgeS: number) {
         const secure = edge.secureCookies ? '; Secure' : ''
-        passage.headers['Set-Cookie'] =
-          `${name}=${value}; HttpOnly; SameSite=Lax; Path=/; Max-Age=${value === '' ? 0 : maxAgeS}${secure}`
+        const cookie = `${name}=${value}; HttpOnly; SameSite=Lax; Path=/; Max-Age=${value === '' ? 0 : maxAgeS}${secure}`
+        passage.headers['Set-Cookie'] = [passage.headers['Set-Cookie'] ?? [], cookie].flat()
       },
     },
   }
@@ -392,7 +406,7 @@ export function refusal(
   error: unknown,
   dialect: Dialect,
   facts: RequestFacts,
-  headers: Record<string, string>,
+  headers: ReplyHeaders,
 ): Sent {
   const fault = error instanceof Fault ? error : new Fault('SYS_INTERNAL', undefined, { cause: error })
   if (!(error instanceof Fault))

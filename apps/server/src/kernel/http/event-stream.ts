@@ -7,7 +7,7 @@ const KEEP_ALIVE_MS = 15_000
 /** Turns a reply into a text/event-stream. A comment every 15 s keeps proxies from closing it; a slow reader slows the writer. */
 export function openEventStream(
   response: ServerResponse,
-  headers: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, string | string[]>>,
   stop: AbortSignal,
 ): EventStream & { end(): void } {
   response.writeHead(200, {

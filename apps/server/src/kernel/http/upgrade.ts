@@ -122,13 +122,18 @@ function errorCode(error: unknown): Record<string, string> {
   return { 'X-Error-Code': error.code === 'AUTH_TOKEN_MISSING' ? 'MISSING_AUTH' : 'AUTH_ERROR' }
 }
 
-function refuse(socket: Duplex, status: number, headers: Readonly<Record<string, string>>, body: string): void {
+function refuse(
+  socket: Duplex,
+  status: number,
+  headers: Readonly<Record<string, string | string[]>>,
+  body: string,
+): void {
   const lines = [
     `HTTP/1.1 ${status} Refused`,
     'Connection: close',
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries(headers).flatMap(([name, value]) => [value].flat().map((each) => `${name}: ${each}`)),
   ]
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`)
 }

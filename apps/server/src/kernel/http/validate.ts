@@ -12,8 +12,13 @@ const engines: Record<Manner, Ajv> = {
   query: new Ajv({ ...options, coerceTypes: 'array' }),
   reply: new Ajv({ ...options, allErrors: false, useDefaults: false }),
 }
+/** RFC 3339, and a time that there is: `Date` knows no leap seconds, and no handler should have to ask. */
+const DATE_TIME = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/
+const isDateTime = (text: string): boolean => DATE_TIME.test(text) && !Number.isNaN(Date.parse(text))
+
 for (const engine of Object.values(engines)) {
   formats.default(engine)
+  engine.addFormat('date-time', isDateTime)
 }
 
 const compiled = new WeakMap<object, Map<string, ValidateFunction>>()
