@@ -1,5 +1,4 @@
 import { Fault, type Violation } from '@wheelhouse/contract'
-import type { Instant } from '../kernel/clock/index.ts'
 import type { ReplyControls, RequestFacts } from '../kernel/http/index.ts'
 
 /** Sends the resource's version as its ETag (release.md §1). */
@@ -38,13 +37,6 @@ export const noSuch = (field: string, what: string): Violation => ({
   message: `names no ${what}`,
   code: 'reference',
 })
-
-/** A timestamp of a request as an instant. The schema has seen to its form, not to leap seconds. */
-export function instantOf(text: string, field: string): Instant {
-  const at = Date.parse(text)
-  if (Number.isNaN(at)) refuseBody({ field, message: 'is no point in time', code: 'format' })
-  return at
-}
 
 /** A query parameter of words, repeated or separated by commas: any of them (release.md §2). */
 export function anyOf<const T extends string>(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sql } from '../../kernel/db/index.ts'
-import { systemPrincipal } from '../../kernel/identity/index.ts'
+import { actorOf, systemPrincipal } from '../../kernel/identity/index.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { announceFreezes } from './announce.ts'
 
@@ -41,8 +41,8 @@ async function told(environmentId: string): Promise<string[]> {
 }
 
 const announce = () => {
-  const { actor } = { actor: systemPrincipal({ id: world.a.id, slug: world.a.slug }) }
-  return world.kernel.db.tenant(world.a.id, (tx) => announceFreezes(tx, now(), { ...actor, onBehalfOf: [] }))
+  const actor = actorOf(systemPrincipal({ id: world.a.id, slug: world.a.slug }))
+  return world.kernel.db.tenant(world.a.id, (tx) => announceFreezes(tx, now(), actor))
 }
 
 describe('creation', () => {
@@ -84,7 +84,14 @@ describe('creation', () => {
     const body = { start: '2030-06-30T23:59:60Z', end: '2030-07-01T23:59:60Z', reason: 'leap' }
     expect(await world.call('POST', path, { body })).toMatchObject({
       status: 400,
-      body: { error: { validationErrors: [{ field: 'start', code: 'format' }] } },
+      body: {
+        error: {
+          validationErrors: [
+            { field: 'end', code: 'format' },
+            { field: 'start', code: 'format' },
+          ],
+        },
+      },
     })
   })
 })

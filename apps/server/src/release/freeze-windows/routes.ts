@@ -4,7 +4,7 @@ import { serve } from '../../kernel/http/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { requireAccess } from '../access.ts'
 import { getEnvironment } from '../environments/tables.ts'
-import { deleted, instantOf } from '../resource.ts'
+import { deleted } from '../resource.ts'
 import { createFreezeWindow, removeFreezeWindow } from './service.ts'
 import { columns, isActive, overlaps, toFreezeWindow } from './tables.ts'
 
@@ -25,8 +25,8 @@ export const routes = (_kernel: Kernel) =>
       if (query.from !== undefined || query.to !== undefined) {
         where.push(
           overlaps(
-            query.from === undefined ? undefined : instantOf(query.from, 'from'),
-            query.to === undefined ? undefined : instantOf(query.to, 'to'),
+            query.from === undefined ? undefined : Date.parse(query.from),
+            query.to === undefined ? undefined : Date.parse(query.to),
           ),
         )
       }

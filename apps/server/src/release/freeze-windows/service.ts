@@ -6,7 +6,7 @@ import { sql, type Tx } from '../../kernel/db/index.ts'
 import { actorOf, type Principal } from '../../kernel/identity/index.ts'
 import { requireAccess } from '../access.ts'
 import { getEnvironment } from '../environments/tables.ts'
-import { instantOf, noSuch, refuseBody } from '../resource.ts'
+import { noSuch, refuseBody } from '../resource.ts'
 import { announceFreezes, publishFreeze } from './announce.ts'
 import { deleteFreeze, findFreeze, insertFreeze } from './tables.ts'
 
@@ -23,9 +23,9 @@ export async function createFreezeWindow(
 ): Promise<FreezeWindow> {
   const environment = await getEnvironment(tx, environmentId)
   requireAccess(principal, 'environment:freeze', environment)
-  const start = instantOf(body.start, 'start')
-  const end = instantOf(body.end, 'end')
-  const until = body.recurrence?.until === undefined ? null : instantOf(body.recurrence.until, 'recurrence.until')
+  const start = Date.parse(body.start)
+  const end = Date.parse(body.end)
+  const until = body.recurrence?.until === undefined ? null : Date.parse(body.recurrence.until)
   refuseRange(start, end, until, now)
   await requirePrincipals(tx, body.exceptions)
   const id = ids.next()
