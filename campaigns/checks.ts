@@ -1,0 +1,180 @@
+import { readConnection, until } from '../tests/server-process.ts'
+import type { Installation } from './installation.ts'
+import { readLines } from './journal.ts'
+import { chainFaults, Ledger } from './ledger.ts'
+import type { Entry, Story } from './story.ts'
+
+/** What was held against the stored truth, in numbers, and what did not hold. */
+export interface Findings {
+  jobs: number
+  held: number
+  commands: number
+  /** Commands that ended as failed or lost although nothing was wrong with them: the price of running at most once. */
+  commandsGivenUp: number
+  /** Jobs of which a worker performed the effect more than once, as its protocol allows. */
+  repeatedJobs: number
+  changes: number
+  auditRows: number
+  eventRows: number
+  violations: string[]
+}
+
+interface JobRow {
+  id: string
+  state: string
+  attempts: number
+  error_code: string | null
+  approval_id: string | null
+  queue: string | null
+}
+
+const of = <K extends Entry['kind']>(entries: readonly Entry[], kind: K): Extract<Entry, { kind: K }>[] =>
+  entries.filter((entry): entry is Extract<Entry, { kind: K }> => entry.kind === kind)
+
+/** Waits until every job has ended, at most `withinMs`, then holds everything that the client was told against what is stored. */
+export async function check(installation: Installation, story: Story, withinMs = 90_000): Promise<Findings> {
+  const violations: string[] = []
+  const ledger = await Ledger.open(installation.dataDir)
+  try {
+    await until('all jobs have ended', async () => (await ledger.count('job_queue')) === 0, withinMs).catch(
+      () => undefined,
+    )
+    const stuck = await ledger.rows<{ id: string; pool: string; state: string; fence: string }>(
+      'select id, pool, state, fence from job_queue',
+    )
+    for (const { id, pool, state, fence } of stuck)
+      violations.push(`job ${id} (${pool}) has not ended: ${state}, claimed ${fence} times`)
+    await until('all is sealed', async () => (await ledger.count('outbox')) === 0, 10_000).catch(() =>
+      violations.push('the outbox is not empty'),
+    )
+    const entries = story.journal.read()
+    violations.push(...of(entries, 'anomaly').map(({ what }) => what))
+    const jobs = await checkJobs(ledger, story, entries, violations)
+    const commands = await checkCommands(ledger, story, entries, violations)
+    const changes = await checkChanges(ledger, entries, violations)
+    const audit = await chainFaults(ledger, 'audit')
+    const events = await chainFaults(ledger, 'events')
+    violations.push(...audit.faults, ...events.faults)
+    const twice = await ledger.rows<{ resource_id: string; type: string }>(
+      `select resource_id, type from events where resource_kind = 'job' and type ~ '[.](succeeded|failed|denied|cancelled|timed_out)$'
+        group by tenant_id, resource_id, type having count(*) > 1`,
+    )
+    violations.push(...twice.map(({ resource_id: id, type }) => `job ${id} ended twice: ${type}`))
+    const { tenant, admin } = readConnection(installation.dataDir)
+    if (
+      JSON.stringify({ tenant, admin }) !==
+      JSON.stringify({ tenant: story.firstConnection.tenant, admin: story.firstConnection.admin })
+    )
+      violations.push('connection.json names another tenant, user or key than at first')
+    return { ...jobs, ...commands, changes, auditRows: audit.rows, eventRows: events.rows, violations }
+  } finally {
+    await ledger.close()
+  }
+}
+
+async function checkJobs(ledger: Ledger, story: Story, entries: readonly Entry[], violations: string[]) {
+  const rows = await ledger.rows<JobRow>(
+    `select j.id, j.state, j.attempts, j.error_code, j.approval_id, q.state as queue from jobs j
+       left join job_queue q on q.tenant_id = j.tenant_id and q.id = j.id where j.topic like 'job.campaign.%'`,
+  )
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  const effects = new Map<string, { attempt: number; at: number }[]>()
+  for (const line of readLines(story.workerEffects)) {
+    const { jobId, attempt, at } = JSON.parse(line) as { jobId: string; attempt: number; at: number }
+    effects.set(jobId, [...(effects.get(jobId) ?? []), { attempt, at }])
+  }
+  const decisions = new Map(of(entries, 'decision').map((entry) => [entry.jobId, entry]))
+  const told = of(entries, 'job')
+  const ids = new Set<string>()
+  for (const { key, jobId, asks } of told) {
+    if (ids.has(jobId)) violations.push(`job ${jobId} answers to two keys, one of them ${key}`)
+    ids.add(jobId)
+    const row = byId.get(jobId)
+    const decision = decisions.get(jobId)
+    const performed = effects.get(jobId) ?? []
+    if (!row) {
+      violations.push(`job ${jobId} (${key}) was acknowledged and is gone`)
+      continue
+    }
+    const rejected = asks && decision?.decision === 'reject'
+    const wanted = rejected ? 'denied' : 'succeeded'
+    if (row.state !== 'open' && row.state !== wanted)
+      violations.push(`job ${jobId} (${key}) ended as ${row.state} (${row.error_code}), not ${wanted}`)
+    if (row.state === 'succeeded' && performed.length === 0)
+      violations.push(`job ${jobId} (${key}) succeeded and was never performed`)
+    if (rejected && performed.length > 0) violations.push(`job ${jobId} (${key}) was rejected and performed`)
+    if (asks && performed.some(({ at }) => at < (decision?.at ?? Infinity)))
+      violations.push(`job ${jobId} (${key}) was performed before its approval`)
+    if (row.attempts > 1) violations.push(`job ${jobId} (${key}) counts ${row.attempts} attempts of 1`)
+    if (new Set(performed.map(({ attempt }) => attempt)).size < performed.length)
+      violations.push(`job ${jobId} (${key}) was performed twice under one claim`)
+  }
+  const doubled = await ledger.rows<{ key: string }>(
+    `select request -> 'meta' ->> 'idempotencyKey' as key from jobs where topic like 'job.campaign.%' group by 1 having count(*) > 1`,
+  )
+  violations.push(...doubled.map(({ key }) => `the key ${key} made two jobs`))
+  const unbound = await ledger.rows<{ id: string }>(
+    `select j.id from jobs j left join approvals a on a.tenant_id = j.tenant_id and a.id = j.approval_id
+      where j.topic = 'job.campaign.ask' and j.state = 'succeeded'
+        and (a.state is distinct from 'approved' or a.ref_id <> j.id
+          or not exists (select from decisions d where d.tenant_id = j.tenant_id and d.job_id = j.id and d.job_hash = a.hash))`,
+  )
+  violations.push(...unbound.map(({ id }) => `job ${id} ran without an approval that is bound to it`))
+  const repeatedJobs = [...effects.values()].filter((each) => each.length > 1).length
+  return { jobs: told.length, held: told.filter(({ asks }) => asks).length, repeatedJobs }
+}
+
+async function checkCommands(ledger: Ledger, story: Story, entries: readonly Entry[], violations: string[]) {
+  const marks = new Map<string, number>()
+  for (const key of readLines(story.commandEffects)) marks.set(key, (marks.get(key) ?? 0) + 1)
+  const rows = await ledger.rows<{
+    id: string
+    key: string | null
+    status: string
+    exit_code: number | null
+    job: string | null
+  }>(
+    `select e.id, substring(array_to_string(e.args, ' ') from 'command-[0-9]+') as key, e.status, e.exit_code, j.state as job
+       from command_executions e left join jobs j on j.tenant_id = e.tenant_id and j.id = e.job_id`,
+  )
+  const byKey = new Map<string, (typeof rows)[number][]>()
+  for (const row of rows) if (row.key) byKey.set(row.key, [...(byKey.get(row.key) ?? []), row])
+  for (const [key, count] of marks) {
+    if (count > 1) violations.push(`${key} ran ${count} times`)
+    if (!byKey.has(key)) violations.push(`${key} ran and nothing is recorded of it`)
+  }
+  for (const [key, found] of byKey) {
+    if (found.length > 1) violations.push(`${key} is recorded ${found.length} times`)
+    for (const { status, job } of found) {
+      if (status === 'PENDING' || status === 'RUNNING') violations.push(`${key} is still ${status}, its job ${job}`)
+      if (status === 'SUCCEEDED' && marks.get(key) !== 1)
+        violations.push(`${key} is recorded as succeeded and left no mark`)
+    }
+  }
+  for (const { key, status, exitCode } of of(entries, 'command')) {
+    if (status < 300 && exitCode === 0 && byKey.get(key)?.[0]?.status !== 'SUCCEEDED')
+      violations.push(`${key} was told to have succeeded and is recorded as ${byKey.get(key)?.[0]?.status}`)
+  }
+  return {
+    commands: byKey.size,
+    commandsGivenUp: [...byKey.values()].flat().filter(({ status }) => status !== 'SUCCEEDED').length,
+  }
+}
+
+async function checkChanges(ledger: Ledger, entries: readonly Entry[], violations: string[]): Promise<number> {
+  const told = of(entries, 'environment')
+  const rows = await ledger.rows<{ id: string; name: string }>('select id, name from environments')
+  const audited = await ledger.rows<{ resource_id: string; n: string }>(
+    `select resource_id, count(*) as n from audit where verb = 'environment.create' and outcome = 'ok' group by 1`,
+  )
+  const names = new Map<string, number>()
+  for (const { name } of rows) names.set(name, (names.get(name) ?? 0) + 1)
+  const stored = new Set(rows.map(({ id }) => id))
+  const trail = new Map(audited.map(({ resource_id: id, n }) => [id, Number(n)]))
+  for (const { key, id } of told) {
+    if (!stored.has(id)) violations.push(`environment ${key} was acknowledged and is gone`)
+    if (names.get(key) !== 1) violations.push(`environment ${key} is there ${names.get(key)} times`)
+    if (trail.get(id) !== 1) violations.push(`environment ${key} stands in the trail ${trail.get(id) ?? 0} times`)
+  }
+  return told.length
+}

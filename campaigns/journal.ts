@@ -1,0 +1,35 @@
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+
+/** What a client was told, one JSON line each, on disk before the client goes on: the promise that the server is held to. */
+export class Journal<Entry extends object> {
+  readonly #file: string
+  readonly #out: number
+
+  constructor(file: string) {
+    this.#file = file
+    this.#out = openSync(file, 'a', 0o600)
+  }
+
+  write(entry: Entry): void {
+    writeSync(this.#out, `${JSON.stringify(entry)}\n`)
+    fsyncSync(this.#out)
+  }
+
+  read(): Entry[] {
+    return readLines(this.#file).map((line) => JSON.parse(line) as Entry)
+  }
+
+  close(): void {
+    closeSync(this.#out)
+  }
+}
+
+/** The complete lines of a text file; none when it is not there. */
+export function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n').slice(0, -1)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}

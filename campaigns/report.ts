@@ -1,0 +1,46 @@
+import { VICTIMS } from './installation.ts'
+import type { KillReport, Recovery } from './kill.ts'
+
+/** The value below which `share` of the values lie (nearest rank); undefined of none. */
+export function percentile(values: readonly number[], share: number): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)]
+}
+
+const seconds = (ms: number | undefined): string => (ms === undefined ? '–' : `${(ms / 1000).toFixed(2)} s`)
+
+/** The report as Markdown, for docs/reliability.md. */
+export function killReport({
+  seed,
+  kills,
+  overlapping,
+  recoveries,
+  abandonedStarts,
+  seconds: took,
+  findings,
+}: KillReport): string {
+  const total = Object.values(kills).reduce((sum, each) => sum + each, 0)
+  const { jobs, held, repeatedJobs, commands, commandsGivenUp, changes, auditRows, eventRows, violations } = findings
+  const cell = (of: readonly Recovery[], what: 'served' | 'job' | 'command'): string => {
+    const values = of.flatMap((each) => each[what] ?? [])
+    return `${seconds(percentile(values, 0.5))} / ${seconds(percentile(values, 0.95))}`
+  }
+  const rows = [...VICTIMS, 'all' as const].map((victim) => {
+    const of = recoveries.filter((each) => victim === 'all' || each.victim === victim)
+    return `| ${victim} | ${of.length} | ${cell(of, 'served')} | ${cell(of, 'job')} | ${cell(of, 'command')} |`
+  })
+  return [
+    `Seed ${seed}: ${total} kills in ${took} s (${VICTIMS.map((victim) => `${victim} ${kills[victim]}`).join(', ')}), ${overlapping} of them during the`,
+    `recovery from another. ${jobs} jobs were acknowledged, ${held} of them held for a decision; ${commands} commands ran; ${changes} changes were acknowledged.`,
+    '',
+    '| Killed | undisturbed recoveries | reads again, p50 / p95 | jobs again | commands again |',
+    '|---|---|---|---|---|',
+    ...rows,
+    '',
+    `- violations: ${violations.length}`,
+    ...violations.slice(0, 50).map((each) => `  - ${each}`),
+    `- jobs whose effect a worker performed more than once (its protocol is at least once): ${repeatedJobs}`,
+    `- commands reported as failed or lost (they run at most once): ${commandsGivenUp}`,
+    `- starts that gave up because a child was killed under them: ${abandonedStarts}`,
+    `- rows of the trail ${auditRows}, events ${eventRows}, every chain recomputed from its first row`,
+  ].join('\n')
+}

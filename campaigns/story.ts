@@ -1,0 +1,259 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Connection } from '../tests/server-process.ts'
+import { type Answer, Api, pause } from './api.ts'
+import type { Installation } from './installation.ts'
+import { Journal } from './journal.ts'
+
+/** What the client was told and may hold the server to. */
+export type Entry =
+  | { kind: 'job'; key: string; jobId: string; asks: boolean }
+  | { kind: 'decision'; jobId: string; decision: 'approve' | 'reject'; at: number }
+  | { kind: 'try'; key: string }
+  | { kind: 'command'; key: string; status: number; jobId?: string; exitCode?: number | null }
+  | { kind: 'environment'; key: string; id: string }
+  | { kind: 'anomaly'; what: string }
+
+export interface Pace {
+  /** Milliseconds between two of each kind. */
+  jobs: number
+  commands: number
+  environments: number
+}
+
+/** Statuses that say: not now. Everything else but success is told as an anomaly. */
+const LATER = [429, 502, 503, 504]
+const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
+
+/**
+ * The story that runs while processes are killed: jobs to a CAP worker in a process of its own, some of which wait for a decision,
+ * commands on this host that leave a mark, and changes that are repeated until they are acknowledged.
+ */
+export class Story {
+  readonly journal: Journal<Entry>
+  readonly workerEffects: string
+  readonly commandEffects: string
+  readonly api: Api
+  readonly #installation: Installation
+  readonly #pace: Pace
+  #worker: ChildProcess | undefined
+  #running = true
+  #loops: Promise<void>[] = []
+  #number = 0
+  /** Held jobs that nobody has decided on. */
+  #asked: string[] = []
+  #commands = new Set<Promise<void>>()
+  instanceId = ''
+  /** Tenant, user and key as the first start made them. */
+  readonly firstConnection: Connection
+
+  constructor(installation: Installation, pace: Pace) {
+    this.#installation = installation
+    this.#pace = pace
+    this.firstConnection = installation.connection
+    this.journal = new Journal(join(installation.home, 'journal.ndjson'))
+    this.workerEffects = join(installation.home, 'worker-effects.ndjson')
+    this.commandEffects = join(installation.effects, 'commands')
+    this.api = new Api(installation.url, installation.connection.admin.apiKey)
+  }
+
+  /** Waits for the agent, makes the worker's key, starts the worker, then begins to act. */
+  async begin(): Promise<void> {
+    this.instanceId = await this.#instance()
+    const key = await this.#workerKey()
+    this.#worker = await this.#startWorker(key)
+    this.#loops = [
+      this.#every(this.#pace.jobs, () => this.submit()),
+      this.#every(this.#pace.jobs, () => this.#decide()),
+      this.#every(this.#pace.commands, async () => this.#inBackground(this.command())),
+      this.#every(this.#pace.environments, () => this.environment()),
+    ]
+  }
+
+  /** Begins nothing new; what was begun is brought to its acknowledgement. */
+  async settle(): Promise<void> {
+    this.#running = false
+    await Promise.all(this.#loops)
+    while (this.#asked.length > 0) await this.#decide()
+    await Promise.all(this.#commands)
+  }
+
+  async close(): Promise<void> {
+    this.journal.close()
+    if (!this.#worker || this.#worker.exitCode !== null) return
+    const gone = new Promise((resolve) => this.#worker?.once('exit', resolve))
+    this.#worker.kill('SIGTERM')
+    await gone
+  }
+
+  /** One job, repeated under the same key until it is acknowledged. Returns its id. */
+  async submit(options: { asks?: boolean } = {}): Promise<string> {
+    const number = this.#number++
+    const asks = options.asks ?? number % 5 === 4
+    const key = `job-${number}`
+    const topic = asks ? 'job.campaign.ask' : 'job.campaign.work'
+    const { body } = await this.#until(`submit of ${key}`, [200], () =>
+      this.api.call('POST', '/api/v1/jobs', {
+        body: { prompt: key, topic, idempotency_key: key, context: { number } },
+      }),
+    )
+    const { job_id: jobId } = body as { job_id: string }
+    this.journal.write({ kind: 'job', key, jobId, asks })
+    if (asks) this.#asked.push(jobId)
+    return jobId
+  }
+
+  /** Approves one held job, rejects the next. */
+  async #decide(): Promise<void> {
+    const jobId = this.#asked.shift()
+    if (jobId === undefined) return
+    const decision = this.#number % 2 === 0 ? 'approve' : 'reject'
+    this.journal.write({ kind: 'decision', jobId, decision, at: Date.now() })
+    let tries = 0
+    await this.#until(`decision on ${jobId}`, [200], async () => {
+      const answer = await this.api.call('POST', `/api/v1/approvals/${jobId}/${decision}`, {
+        body: { reason: 'campaign' },
+      })
+      // Told by the answer that was lost: the decision stands.
+      if (answer.status === 409 && tries++ > 0 && (await this.stateOf(jobId)) !== 'APPROVAL_REQUIRED')
+        return { status: 200, body: null }
+      // The job is there, its hold not yet: policy was away when it came in.
+      if (answer.status === 409) return { status: 503, body: answer.body }
+      return answer
+    })
+  }
+
+  /** One command on this host. It is never repeated: whether a lost answer meant that it ran, the server must know. */
+  async command(): Promise<boolean> {
+    const key = `command-${this.#number++}`
+    this.journal.write({ kind: 'try', key })
+    const seconds = this.#number % 3 === 0 ? 1 : 0.05
+    const line = `echo ${key} >> ${this.commandEffects}; sleep ${seconds}`
+    try {
+      const { status, body } = await this.api.call('POST', '/api/v1/commands', {
+        body: { instanceId: this.instanceId, command: '/bin/sh', args: ['-c', line], timeoutMs: 20_000 },
+        timeoutMs: 40_000,
+      })
+      const { jobId, exitCode } = (body ?? {}) as { jobId?: string; exitCode?: number | null }
+      this.journal.write({
+        kind: 'command',
+        key,
+        status,
+        ...(jobId ? { jobId } : {}),
+        ...(exitCode === undefined ? {} : { exitCode }),
+      })
+      if (![200, 201, 202, ...LATER].includes(status))
+        this.#anomaly(`command ${key}: ${status} ${JSON.stringify(body)}`)
+      return status < 300 && exitCode === 0
+    } catch {
+      // The connection went with a process; the journal has the try.
+      return false
+    }
+  }
+
+  /** One change with an idempotency key, repeated until it is acknowledged. */
+  async environment(): Promise<void> {
+    const key = `env-${this.#number++}`
+    const { body } = await this.#until(`change ${key}`, [200, 201], () =>
+      this.api.call('POST', '/api/v1/environments', {
+        body: { name: key, displayName: key, orderIndex: this.#number },
+        headers: { 'idempotency-key': key },
+      }),
+    )
+    const { id } = ((body as { data?: { id: string } }).data ?? body) as { id: string }
+    this.journal.write({ kind: 'environment', key, id })
+  }
+
+  /** The documented word for a job's state; undefined when the job is not known. */
+  async stateOf(jobId: string): Promise<string | undefined> {
+    const { status, body } = await this.#until(`state of ${jobId}`, [200, 404], () =>
+      this.api.call('GET', `/api/v1/jobs/${jobId}`),
+    )
+    return status === 404 ? undefined : (body as { state: string }).state
+  }
+
+  #anomaly(what: string): void {
+    this.journal.write({ kind: 'anomaly', what })
+  }
+
+  async #until(what: string, wanted: readonly number[], attempt: () => Promise<Answer>): Promise<Answer> {
+    const deadline = Date.now() + 120_000
+    for (;;) {
+      try {
+        const answer = await attempt()
+        if (wanted.includes(answer.status)) return answer
+        if (!LATER.includes(answer.status)) this.#anomaly(`${what}: ${answer.status} ${JSON.stringify(answer.body)}`)
+        // A refusal that is not about the moment does not change.
+        if (answer.status >= 400 && answer.status < 500 && answer.status !== 429)
+          throw new Refused(`${what}: ${answer.status} ${JSON.stringify(answer.body)}`)
+      } catch (error) {
+        if (error instanceof Refused) throw error
+      }
+      if (Date.now() > deadline) throw new Error(`not within two minutes: ${what}`)
+      await pause(50)
+    }
+  }
+
+  async #every(ms: number, act: () => Promise<unknown>): Promise<void> {
+    while (this.#running) {
+      await act()
+      await pause(ms)
+    }
+  }
+
+  async #inBackground(work: Promise<unknown>): Promise<void> {
+    const tracked = work.then(() => undefined)
+    this.#commands.add(tracked)
+    void tracked.finally(() => this.#commands.delete(tracked))
+    // Not more at once than a person would watch.
+    if (this.#commands.size >= 6) await Promise.race(this.#commands)
+  }
+
+  async #instance(): Promise<string> {
+    let id: string | undefined
+    for (const deadline = Date.now() + 60_000; id === undefined; await pause(100)) {
+      const { body } = await this.#until('the fleet', [200], () => this.api.call('GET', '/api/v1/instances'))
+      const { instances } = body as { instances: { id: string; name: string; status: string }[] }
+      id = instances.find(({ name, status }) => name === hostname() && status === 'RUNNING')?.id
+      if (Date.now() > deadline) throw new Error('the agent of this host did not come')
+    }
+    return id
+  }
+
+  async #workerKey(): Promise<string> {
+    const { body } = await this.#until('the key of the worker', [200, 201], () =>
+      this.api.call('POST', '/api/v1/keys', {
+        body: {
+          name: 'campaign worker',
+          account: 'tenant',
+          admin: true,
+          pub: { allow: ['sys.job.result', 'sys.job.progress', 'sys.heartbeat'] },
+          sub: { allow: ['job.campaign.>', 'worker.>'] },
+        },
+      }),
+    )
+    return (body as { token: string }).token
+  }
+
+  #startWorker(key: string): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [WORKER], {
+      env: {
+        PATH: process.env['PATH'],
+        WORKER_URL: this.#installation.url,
+        WORKER_NATS: this.#installation.natsUrl,
+        WORKER_KEY: key,
+        WORKER_EFFECTS: this.workerEffects,
+        WORKER_ID: 'campaign-worker',
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    return new Promise((resolve, reject) => {
+      child.stdout.once('data', () => resolve(child))
+      child.once('exit', (code) => reject(new Error(`the worker ended with ${code}`)))
+    })
+  }
+}
+
+class Refused extends Error {}

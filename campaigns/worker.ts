@@ -1,0 +1,114 @@
+// `node campaigns/worker.ts`: a worker as anyone could write it, with a plain NATS client and the CAP messages alone.
+// WORKER_URL, WORKER_NATS, WORKER_KEY, WORKER_EFFECTS (file) and WORKER_ID say where and who.
+import { fsyncSync, openSync, writeSync } from 'node:fs'
+import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import {
+  BusPacketSchema,
+  HeartbeatSchema,
+  JobProgressSchema,
+  type JobRequest,
+  JobResultSchema,
+  JobStatus,
+} from '../packages/contract/src/proto/cap_pb.ts'
+import { Api, pause } from './api.ts'
+
+const HEARTBEAT_MS = 2_000
+const need = (name: string): string => {
+  const value = process.env[name]
+  if (value === undefined) throw new Error(`${name} is not set`)
+  return value
+}
+
+const id = need('WORKER_ID')
+const out = openSync(need('WORKER_EFFECTS'), 'a')
+let active = 0
+
+function packet(payload: NonNullable<MessageInitShape<typeof BusPacketSchema>['payload']>): Uint8Array {
+  return toBinary(
+    BusPacketSchema,
+    create(BusPacketSchema, { traceId: 'campaign', senderId: id, protocolVersion: 1, payload }),
+  )
+}
+
+/** The effect: one line, on disk before the result is told. */
+function perform({ jobId, attempt }: JobRequest): void {
+  writeSync(out, `${JSON.stringify({ jobId, attempt, at: Date.now() })}\n`)
+  fsyncSync(out)
+}
+
+async function take(connection: NatsConnection, request: JobRequest): Promise<void> {
+  const { jobId, attempt } = request
+  active += 1
+  try {
+    connection.publish(
+      'sys.job.progress',
+      packet({ case: 'jobProgress', value: create(JobProgressSchema, { jobId, attempt, percent: 10 }) }),
+    )
+    await pause(Math.random() * 60)
+    perform(request)
+    await pause(Math.random() * 60)
+    const result = packet({
+      case: 'jobResult',
+      value: create(JobResultSchema, {
+        jobId,
+        attempt,
+        workerId: id,
+        status: JobStatus.SUCCEEDED,
+        resultPtr: `redis://res:${jobId}`,
+      }),
+    })
+    await deliver(connection, result)
+  } finally {
+    active -= 1
+  }
+}
+
+/** Until the platform says that it has the result: a publish alone may be lost with the bus. */
+async function deliver(connection: NatsConnection, result: Uint8Array): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    try {
+      await connection.request('sys.job.result', result, { timeout: 2_000 })
+      return
+    } catch {
+      await pause(200)
+    }
+  }
+}
+
+const api = new Api(need('WORKER_URL'), need('WORKER_KEY'))
+const { body } = await api.call('GET', '/api/v1/apikey')
+const { jwt, seed, inboxPrefix } = body as { jwt: string; seed: string; inboxPrefix?: string }
+const connection = await connect({
+  servers: need('WORKER_NATS'),
+  name: id,
+  authenticator: jwtAuthenticator(jwt, new TextEncoder().encode(seed)),
+  maxReconnectAttempts: -1,
+  reconnectTimeWait: 200,
+  ignoreAuthErrorAbort: true,
+  ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+})
+for (const subject of ['job.campaign.work', 'job.campaign.ask', `worker.${id}.jobs`]) {
+  connection.subscribe(subject, {
+    queue: 'campaign',
+    callback(error, message) {
+      if (error) return
+      const { payload } = fromBinary(BusPacketSchema, message.data)
+      if (payload.case === 'jobRequest') void take(connection, payload.value)
+    },
+  })
+}
+function beat(): void {
+  const heartbeat = create(HeartbeatSchema, {
+    workerId: id,
+    pool: 'campaign',
+    capabilities: ['job.campaign.work', 'job.campaign.ask'],
+    maxParallelJobs: 32,
+    activeJobs: active,
+  })
+  connection.publish('sys.heartbeat', packet({ case: 'heartbeat', value: heartbeat }))
+}
+beat()
+setInterval(beat, HEARTBEAT_MS)
+process.stdout.write('ready\n')
+process.on('SIGTERM', () => process.exit(0))
