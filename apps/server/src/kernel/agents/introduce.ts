@@ -67,8 +67,10 @@ async function bindAgent(
     // The same host, earlier with a shared key.
     if (own) await tx.run(sql`update agents set external_id = null where id = ${named.id}`)
   }
+  // Speaking for a machine is a right of its own: whoever may merely look must not take a known agent's place.
+  if (!own && !can(principal, 'agent:register'))
+    throw new IntroductionRefused(`this key may not speak for ${declared.externalId}`)
   const known = own ?? named
-  if (!known && !can(principal, 'agent:register')) throw new IntroductionRefused(`${declared.externalId} is not known`)
   const id = known?.id ?? ids.next()
   if (!known)
     await insertAgent(tx, now, { id, name: await freeName(tx, declared.externalId), externalId: declared.externalId })
