@@ -1,7 +1,16 @@
 import type { Bound } from '../kernel/http/index.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { routes as approvals } from './approvals/routes.ts'
+import { routes as jobs } from './jobs/routes.ts'
+import { routes as stream } from './stream/routes.ts'
+import { routes as traces } from './traces/routes.ts'
 
 export { jobsDialect } from './dialect.ts'
 
 /** All that the jobs surface serves. */
-export const jobsRoutes = (_kernel: Kernel): Bound[] => []
+export const jobsRoutes = (kernel: Kernel): Bound[] => [
+  ...jobs(kernel),
+  ...approvals(kernel),
+  ...stream(kernel),
+  ...traces(),
+]

@@ -1,2 +1,7 @@
+import { approvals } from './approvals.ts'
+import { jobs as work } from './jobs.ts'
+import { stream } from './stream.ts'
+import { traces } from './traces.ts'
+
 /** The areas of the jobs surface, one file each. */
-export const jobs = {} as const
+export const jobs = { jobs: work, approvals, stream, traces } as const

@@ -8,7 +8,7 @@ import { contentHash, type Decision, evaluate, type Facts } from '../policy/inde
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
 import { endOne, SYSTEM_ACTOR } from './ends.ts'
-import { type JobRequest, policyRequest, requestHash } from './request.ts'
+import { type JobRequest, policyRequest, requestHash, workerRequest } from './request.ts'
 import { microseconds } from './store.ts'
 
 export interface JobVote {
@@ -123,10 +123,24 @@ export function openHolds(core: Core): Holds {
     await tx.run(
       sql`update job_queue set state = 'ready', run_at = null, n = ${microseconds(now)} where id = ${jobId} and state = 'held'`,
     )
+    if (keepApproval) await noteGranted(tx, jobId, now)
     const { tenantId } = tx
+    const job = await tx.maybe<{ trace_id: string; request: JobRequest }>(
+      sql`select trace_id, request from jobs where id = ${jobId}`,
+    )
     tx.afterCommit(() => {
       crashPoint('approve:after-commit')
       core.signals.emit(tenantId, jobId, { kind: 'state', state: 'pending', at: now })
+      // Once more, as the original republishes it (jobs.md 19.4).
+      if (job) {
+        const value = workerRequest({ jobId, request: job.request, fence: 0, constraints: null, remainingMs: 0 })
+        core.signals.show(tenantId, {
+          traceId: job.trace_id,
+          senderId: 'api-gateway',
+          at: now,
+          payload: { case: 'jobRequest', value },
+        })
+      }
       core.hint(pool, tenantId)
       core.events.wake()
     })
@@ -207,6 +221,17 @@ export function openHolds(core: Core): Holds {
           worker_id = null, account = null where id = ${id}`)
     },
   }
+}
+
+/** jobs.md 20.7: from its approval on, the job is allowed by the rule that held it, under the same constraints and hash. */
+async function noteGranted(tx: Tx, jobId: string, now: Instant): Promise<void> {
+  const id = ids.next()
+  await tx.run(sql`
+    insert into decisions (tenant_id, job_id, id, at, decision, reason, rule_id, snapshot, body, facts_hash, job_hash)
+    select d.tenant_id, d.job_id, ${id}::uuid, ${at(now)}, 'ALLOW', 'approval granted', d.rule_id, d.snapshot, d.body, d.facts_hash, d.job_hash
+      from jobs j join decisions d on d.tenant_id = j.tenant_id and d.job_id = j.id and d.id = j.decision_id
+     where j.id = ${jobId}`)
+  await tx.run(sql`update jobs set decision_id = ${id} where id = ${jobId}`)
 }
 
 /** Asks for the approval that a decision demands, and shows exactly what would be done; secrets by name are masked. */

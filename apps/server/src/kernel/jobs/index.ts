@@ -24,3 +24,5 @@ export {
 export { jobState, type QueueState, statesOf, stateWord, type SurfaceWords, wireStatus } from './state.ts'
 export type { NewJob } from './submission.ts'
 export type { Worker, WorkerFacts } from './workers.ts'
+export { parsePointer, type PointerKind, readValue, writeValue } from './values.ts'
+export { requestHash } from './request.ts'

@@ -1,4 +1,5 @@
 import { Fault } from '@wheelhouse/contract'
+import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { Detached } from '../agents/index.ts'
 import type { Instant } from '../clock/index.ts'
 import { actorOf } from '../identity/index.ts'
@@ -7,12 +8,20 @@ import { crashPoint } from '../crash/index.ts'
 import type { Active, Dispatcher } from './dispatcher.ts'
 import { endOne } from './ends.ts'
 import type { Outputs } from './output.ts'
-import { noteAttempt, release } from './queue.ts'
+import { type Claimed, noteAttempt, release } from './queue.ts'
+import { resultPointer } from './request.ts'
 import { timedOut } from './signals.ts'
 import type { Ended, Run, Verb } from './verb.ts'
 
 /** After its time a verb may still clean up and report; then it is given up. */
 const GRACE_MS = 25_000
+
+const FAILED = {
+  failed: JobStatus.FAILED,
+  timed_out: JobStatus.TIMEOUT,
+  cancelled: JobStatus.CANCELLED,
+  denied: JobStatus.DENIED,
+} as const
 
 type Failure = Exclude<Ended<unknown>, { kind: 'succeeded' }>
 
@@ -42,6 +51,14 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
     const { tenantId, id, principal } = claimed
     if (!principal) throw new Error(`Job ${id} has no principal`)
     const input: unknown = JSON.parse(claimed.context ?? 'null')
+    /** The stream's sockets get what a verb writes as they get a worker's progress (jobs.md 19). */
+    const show = (value: { percent?: number; stepId?: string; message: string }): void =>
+      signals.show(tenantId, {
+        traceId: claimed.traceId,
+        senderId: 'wheelhouse',
+        at: clock.now(),
+        payload: { case: 'jobProgress', value: { jobId: id, status: JobStatus.RUNNING, ...value } },
+      })
     const output = await outputs.writer(tenantId, id, claimed.attempt === 1 && claimed.recoveries === 0)
     const run: Run<unknown> = {
       jobId: id,
@@ -53,8 +70,14 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
       principal,
       deadline: claimed.expiresAt,
       signal: controller.signal,
-      progress: (update) => signals.emit(tenantId, id, { kind: 'progress', ...update, at: clock.now() }),
-      output: (stream, chunk) => output.write(stream, chunk),
+      progress(update) {
+        signals.emit(tenantId, id, { kind: 'progress', ...update, at: clock.now() })
+        show({ percent: update.percent ?? 0, message: update.message ?? '' })
+      },
+      output(stream, chunk) {
+        output.write(stream, chunk)
+        show({ stepId: stream, message: chunk })
+      },
     }
     signals.emit(tenantId, id, { kind: 'state', state: 'running', at: clock.now() })
     let grace: NodeJS.Timeout | undefined
@@ -117,6 +140,25 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
     return { kind: 'failed', code: 'SYS_INTERNAL', message: 'internal error' }
   }
 
+  /** After the commit: watchers and the stream hear how it ended. */
+  function tell({ tenantId, id, traceId, startedAt }: Claimed, end: Ended<unknown>): void {
+    const now = clock.now()
+    signals.emit(tenantId, id, { kind: 'ended', end, at: now })
+    const executionMs = BigInt(Math.max(0, now - startedAt))
+    signals.show(tenantId, {
+      traceId,
+      senderId: 'wheelhouse',
+      at: now,
+      payload: {
+        case: 'jobResult',
+        value:
+          end.kind === 'succeeded'
+            ? { jobId: id, status: JobStatus.SUCCEEDED, resultPtr: resultPointer(id), executionMs }
+            : { jobId: id, status: FAILED[end.kind], errorCode: end.code, errorMessage: end.message, executionMs },
+      },
+    })
+  }
+
   /** Ends the job and settles its verb's rows in one transaction. A claim that is no longer ours changes nothing. */
   async function finish(active: Active, verb: Verb, input: unknown, end: Ended<unknown>): Promise<void> {
     const { claimed } = active
@@ -142,7 +184,7 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
         dispatcher().forget(tenantId, id)
         if (ended) {
           core.events.wake()
-          signals.emit(tenantId, id, { kind: 'ended', end, at: clock.now() })
+          tell(claimed, end)
         }
         return
       } catch (error) {
@@ -162,10 +204,10 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
             }),
           )
           dispatcher().forget(tenantId, id)
-          signals.emit(tenantId, id, {
-            kind: 'ended',
-            end: { kind: 'failed', code: 'settle_failed', message: 'the outcome could not be recorded in full' },
-            at: clock.now(),
+          tell(claimed, {
+            kind: 'failed',
+            code: 'settle_failed',
+            message: 'the outcome could not be recorded in full',
           })
           return
         }

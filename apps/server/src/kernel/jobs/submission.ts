@@ -32,6 +32,8 @@ export interface NewJob {
   /** JSON text that the context pointer stands for; null when the pointer is the caller's own. */
   context: string | null
   key?: string
+  /** Of what the caller asked for, to tell whether a key is used for the same again; default: of request and context. */
+  digest?: Buffer
 }
 
 export interface Submission {
@@ -310,12 +312,12 @@ function bounded(
 
 const KEY_LIFE_MS = 7 * 24 * 3_600_000
 
-const keyOf = (principal: Principal, { key = '', request, context }: NewJob, row: NewRow): KeyClaim => ({
+const keyOf = (principal: Principal, { key = '', request, context, digest }: NewJob, row: NewRow): KeyClaim => ({
   tenantId: principal.tenantId,
   key,
   jobId: row.id,
   traceId: row.traceId,
-  digest: requestDigest(request, context),
+  digest: digest ?? requestDigest(request, context),
   at: row.at,
   expiresAt: row.at + KEY_LIFE_MS,
 })

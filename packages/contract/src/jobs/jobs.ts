@@ -1,0 +1,128 @@
+import { Type } from 'typebox'
+import { area } from '../endpoint.ts'
+import { Id, Json, Labels } from '../schemas.ts'
+import { JobDetail, JobRecord, JobState, Limit, Moment, SafetyDecisionRecord, Text } from './shapes.ts'
+
+const group = 'Jobs'
+const params = Type.Object({ id: Id })
+const Flag = Type.Optional(Type.Boolean())
+const Count = Type.Optional(Type.Number())
+
+/** jobs.md §5. */
+export const jobs = area({
+  listJobs: {
+    method: 'GET',
+    path: '/api/v1/jobs',
+    group,
+    summary: 'Jobs of the tenant, the most recently changed first',
+    permission: 'job:read',
+    rate: 'jobs-tenant',
+    query: Type.Object({
+      limit: Limit(50),
+      cursor: Type.Optional(Moment),
+      state: Type.Optional(Text(32)),
+      topic: Type.Optional(Text(256)),
+      tenant: Type.Optional(Text(128)),
+      team: Type.Optional(Text(128)),
+      trace_id: Type.Optional(Text(128)),
+      updated_after: Type.Optional(Moment),
+      updated_before: Type.Optional(Moment),
+    }),
+    reply: Type.Object({
+      items: Type.Array(JobRecord),
+      next_cursor: Type.Union([Type.Integer(), Type.Null()]),
+    }),
+  },
+  getJob: {
+    method: 'GET',
+    path: '/api/v1/jobs/{id}',
+    group,
+    summary: 'One job with its input, result, decision and approval',
+    permission: 'job:read',
+    rate: 'jobs-tenant',
+    params,
+    reply: JobDetail,
+    faults: ['JOB_NOT_FOUND'],
+  },
+  listJobDecisions: {
+    method: 'GET',
+    path: '/api/v1/jobs/{id}/decisions',
+    group,
+    summary: 'Every answer that policy gave about the job, newest first',
+    permission: 'job:read',
+    rate: 'jobs-tenant',
+    params,
+    query: Type.Object({ limit: Limit(50) }),
+    reply: Type.Array(SafetyDecisionRecord),
+  },
+  submitJob: {
+    method: 'POST',
+    path: '/api/v1/jobs',
+    group,
+    summary: 'Submits a job; policy decides before it is dispatched',
+    permission: 'job:submit',
+    rate: 'jobs-tenant',
+    transaction: 'none',
+    idempotency: 'own',
+    // Written with the job itself, in its batch.
+    verb: null,
+    bodyLimitBytes: 2 * 1024 * 1024,
+    // Types alone: the documented texts of what is wrong are given by the handler.
+    body: Type.Object({
+      prompt: Type.Optional(Type.String({ maxLength: 2_097_152 })),
+      topic: Type.Optional(Text(256)),
+      adapter_id: Type.Optional(Text(256)),
+      priority: Type.Optional(Text(32)),
+      context: Type.Optional(Json),
+      input: Type.Optional(Json),
+      memory_id: Type.Optional(Text(256)),
+      context_mode: Type.Optional(Text(32)),
+      org_id: Type.Optional(Text(128)),
+      tenant_id: Type.Optional(Text(128)),
+      team_id: Type.Optional(Text(128)),
+      project_id: Type.Optional(Text(128)),
+      principal_id: Type.Optional(Text(256)),
+      actor_id: Type.Optional(Text(256)),
+      actor_type: Type.Optional(Text(32)),
+      idempotency_key: Type.Optional(Text(256)),
+      pack_id: Type.Optional(Text(256)),
+      capability: Type.Optional(Text(256)),
+      risk_tags: Type.Optional(Type.Array(Text(128), { maxItems: 200 })),
+      requires: Type.Optional(Type.Array(Text(128), { maxItems: 200 })),
+      labels: Type.Optional(Labels),
+      tags: Type.Optional(Type.Array(Text(256), { maxItems: 1000 })),
+      allow_summarization: Flag,
+      allow_retrieval: Flag,
+      max_input_tokens: Count,
+      max_output_tokens: Count,
+      max_total_tokens: Count,
+      deadline_ms: Count,
+    }),
+    reply: Type.Object({ job_id: Type.String(), trace_id: Type.String() }),
+    faults: ['PERM_TENANT', 'RES_IDEMPOTENCY_CONFLICT'],
+  },
+  cancelJob: {
+    method: 'POST',
+    path: '/api/v1/jobs/{id}/cancel',
+    group,
+    summary: 'Cancels a job; whoever works on it is told',
+    permission: 'job:cancel',
+    rate: 'jobs-tenant',
+    params,
+    reply: Type.Object({ id: Type.String(), state: JobState, reason: Type.Optional(Type.String()) }),
+    faults: ['JOB_NOT_FOUND'],
+  },
+  remediateJob: {
+    method: 'POST',
+    path: '/api/v1/jobs/{id}/remediate',
+    group,
+    summary: 'Submits the job again as policy proposed instead',
+    permission: 'job:remediate',
+    rate: 'jobs-tenant',
+    transaction: 'none',
+    params,
+    body: Type.Object({ remediation_id: Type.Optional(Text(256)) }),
+    reply: Type.Object({ job_id: Type.String(), trace_id: Type.String() }),
+    faults: ['JOB_NOT_FOUND', 'RES_NOT_FOUND', 'RES_CONFLICT'],
+  },
+})
