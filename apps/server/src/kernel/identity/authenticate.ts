@@ -33,6 +33,7 @@ interface SessionRow {
   slug: string
   id: string
   principal_id: string
+  kind: PrincipalKind
   subject: string
   name: string
   email: string | null
@@ -85,8 +86,8 @@ export function authenticator(db: Db, clock: Clock, rules: RoleRules): Authentic
     async opaque(token) {
       const hash = secretHash(token)
       const principal = await remembered(hash.toString('base64'), (tx, now) => findByHash(tx, rules, hash, now))
-      if (principal.keyId) touch('key', principal.tenantId, principal.keyId)
-      else if (principal.sessionId) touch('session', principal.tenantId, principal.sessionId)
+      if (principal.sessionId) touch('session', principal.tenantId, principal.sessionId)
+      else if (principal.keyId) touch('key', principal.tenantId, principal.keyId)
       return principal
     },
     nkey: (publicKey) =>
@@ -151,7 +152,7 @@ async function findSession(
   now: number | undefined,
 ): Promise<Principal | undefined> {
   const session = await tx.maybe<SessionRow>(sql`
-    select s.tenant_id, t.slug, s.id, s.principal_id, p.subject, p.name, u.email, s.groups, s.expires_at, s.idle_ms, s.last_seen_at,
+    select s.tenant_id, t.slug, s.id, s.principal_id, p.kind, p.subject, p.name, u.email, s.groups, s.expires_at, s.idle_ms, s.last_seen_at,
            (p.state = 'frozen' or t.state <> 'active') as frozen,
            (coalesce(u.disabled, false) or p.deleted_at is not null) as disabled
       from sessions s
@@ -213,7 +214,7 @@ export async function ownerStanding(
 /** What a key without the admin flag may still do: everything but `X:admin` (decisions D3). */
 const NOT_ADMIN = ['!admin'] as const
 
-/** The principal of a live session, ticket or token of a user, with today's roles. */
+/** The principal of a live session, ticket or token of a user, with today's roles; of a key that logged in, with the key's (jobs.md §2). */
 export async function userPrincipal(
   tx: Tx,
   rules: RoleRules,
@@ -222,6 +223,7 @@ export async function userPrincipal(
     slug: string
     id: string
     principal_id: string
+    kind: PrincipalKind
     subject: string
     name: string
     email: string | null
@@ -230,6 +232,12 @@ export async function userPrincipal(
   },
   credential: CredentialKind,
 ): Promise<Principal> {
+  if (row.kind === 'key') {
+    const key = await findKeyPrincipal(tx, rules, sql`k.tenant_id = ${row.tenant_id} and k.id = ${row.principal_id}`)
+    if (!key) throw new Fault('AUTH_TOKEN_REVOKED')
+    const expiresAt = Math.min(row.expires_at, key.expiresAt ?? Infinity)
+    return { ...key, credential, sessionId: row.id, expiresAt }
+  }
   const groups = [...new Set([...row.groups, ...(await groupsOf(tx, row.tenant_id, row.principal_id))])]
   const roles = await userRoles(tx, rules, row.tenant_id, row.principal_id, groups)
   return {

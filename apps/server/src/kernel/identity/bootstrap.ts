@@ -38,8 +38,7 @@ export async function createTenant(tx: Tx, slug: string, name: string): Promise<
  */
 export async function firstStart(db: Db, clock: Clock): Promise<{ tenant: Tenant; secrets?: FirstSecrets }> {
   return db.auth(async (tx) => {
-    const known = await tx.maybe<Tenant>(sql`
-      select t.id, t.slug, t.name from installation i join tenants t on t.id = (i.value #>> '{}')::uuid where i.key = 'first_tenant'`)
+    const known = await firstTenant(tx)
     if (known) {
       await installRoles(tx, known.id)
       return { tenant: known }
@@ -96,6 +95,11 @@ export async function resetAdmin(db: Db, clock: Clock): Promise<{ tenant: Tenant
     return { tenant, secrets: { email: ADMIN_EMAIL, password, apiKey: token } }
   })
 }
+
+/** The tenant of the first start; undefined before it. */
+export const firstTenant = (tx: Tx): Promise<Tenant | undefined> =>
+  tx.maybe<Tenant>(sql`
+    select t.id, t.slug, t.name from installation i join tenants t on t.id = (i.value #>> '{}')::uuid where i.key = 'first_tenant'`)
 
 /** A tenant by its uuid or slug. */
 export const findTenant = (tx: Tx, name: string): Promise<Tenant | undefined> =>

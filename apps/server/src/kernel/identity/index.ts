@@ -5,13 +5,14 @@ export {
   findTenant,
   type FirstSecrets,
   firstStart,
+  firstTenant,
   resetAdmin,
   type Tenant,
 } from './bootstrap.ts'
 export { admitExternal, type ExternalClaims, type ExternalUser } from './external-users.ts'
 export { type Identity, openIdentity } from './identity.ts'
 export { type ApiKey, createKey, findKey, type KeyChange, keysOf, type NewKey, revokeKey, updateKey } from './keys.ts'
-export { login, type LoggedIn, type LoginAttempt } from './login.ts'
+export { login, type LoggedIn, type LoginAttempt, provePassword } from './login.ts'
 export { type OidcFlow, type OidcProvider, openOidc } from './oidc.ts'
 export { checkPassword, hashPassword, requireStrongPassword } from './passwords.ts'
 export {
@@ -56,4 +57,15 @@ export {
 } from './subject-rights.ts'
 export { openTokens, TOKEN_AUDIENCE, TOKEN_ISSUER, type Tokens } from './token-authority.ts'
 export { isJwt, isKeyToken, type KeyKind, newKeyToken, newOpaqueToken, secretHash } from './tokens.ts'
-export { bindRole, createUser, findUser, listUsers, type NewUser, normalised, type User } from './users.ts'
+export {
+  bindRole,
+  changeUser,
+  createUser,
+  findUser,
+  listUsers,
+  type NewUser,
+  normalised,
+  removeUser,
+  type User,
+  type UserChange,
+} from './users.ts'

@@ -34,19 +34,25 @@ export interface LoginAttempt {
   ip: string
   userAgent?: string
   lifeMs?: number
+  idleMs?: number
 }
 
 /**
- * Logs a user in by name or e-mail. Unknown names take as long as known ones and read the same.
- * Refuses with RATE_LIMIT_EXCEEDED after too many failures, whether or not the name exists.
+ * Proves by password who a user is, named by user name or e-mail. Unknown names take as long as known ones and read the same.
+ * Throws AUTH_LOGIN_FAILED, PERM_DISABLED, and RATE_LIMIT_EXCEEDED after too many failures, whether or not the name exists.
  */
-export async function login(db: Db, clock: Clock, attempt: LoginAttempt): Promise<LoggedIn> {
+export async function provePassword(
+  db: Db,
+  clock: Clock,
+  attempt: Pick<LoginAttempt, 'tenant' | 'username' | 'password' | 'ip'>,
+): Promise<{ tenantId: string; tenantSlug: string; userId: string }> {
   const now = clock.now()
   const name = normalised(attempt.username)
   const counters = [
     { key: `${attempt.tenant}/${name}/${attempt.ip}`, limit: PER_NAME_AND_IP },
     { key: `${attempt.tenant}/${name}`, limit: PER_NAME },
   ]
+  const keys = counters.map((each) => each.key)
   const row = await db.auth(async (tx) => {
     await refuseWhenLocked(tx, now, counters)
     return tx.maybe<LoginRow>(sql`
@@ -58,42 +64,34 @@ export async function login(db: Db, clock: Clock, attempt: LoginAttempt): Promis
   })
   // Outside a transaction: the hash takes tens of milliseconds.
   const right = await checkPassword(attempt.password, row?.password_hash)
-  return db
-    .auth(async (tx) => {
-      if (!row || !right) {
-        await countFailure(
-          tx,
-          now,
-          counters.map((each) => each.key),
-        )
-        return undefined
-      }
-      if (row.disabled) throw new Fault('PERM_DISABLED', {}, { message: 'user is disabled' })
-      await tx.run(sql`delete from login_failures where key = any(${counters.map((each) => each.key)})`)
-      await tx.run(
-        sql`update users set last_login_at = ${at(now)} where tenant_id = ${row.tenant_id} and id = ${row.id}`,
-      )
-      const session = await openSession(tx, now, {
-        tenantId: row.tenant_id,
-        principalId: row.id,
-        kind: 'session',
-        ip: attempt.ip,
-        ...(attempt.userAgent === undefined ? {} : { userAgent: attempt.userAgent }),
-        ...(attempt.lifeMs === undefined ? {} : { lifeMs: attempt.lifeMs }),
-      })
-      return {
-        token: session.token,
-        sessionId: session.id,
-        expiresAt: session.expiresAt,
-        tenantId: row.tenant_id,
-        tenantSlug: row.slug,
-        userId: row.id,
-      }
+  if (!row || !right) {
+    await db.auth((tx) => countFailure(tx, now, keys))
+    throw new Fault('AUTH_LOGIN_FAILED')
+  }
+  if (row.disabled) throw new Fault('PERM_DISABLED', {}, { message: 'user is disabled' })
+  await db.auth((tx) => tx.run(sql`delete from login_failures where key = any(${keys})`))
+  return { tenantId: row.tenant_id, tenantSlug: row.slug, userId: row.id }
+}
+
+/** Logs a user in by password: `provePassword`, then a new session. */
+export async function login(db: Db, clock: Clock, attempt: LoginAttempt): Promise<LoggedIn> {
+  const user = await provePassword(db, clock, attempt)
+  const now = clock.now()
+  return db.auth(async (tx) => {
+    await tx.run(
+      sql`update users set last_login_at = ${at(now)} where tenant_id = ${user.tenantId} and id = ${user.userId}`,
+    )
+    const session = await openSession(tx, now, {
+      tenantId: user.tenantId,
+      principalId: user.userId,
+      kind: 'session',
+      ip: attempt.ip,
+      ...(attempt.userAgent === undefined ? {} : { userAgent: attempt.userAgent }),
+      ...(attempt.lifeMs === undefined ? {} : { lifeMs: attempt.lifeMs }),
+      ...(attempt.idleMs === undefined ? {} : { idleMs: attempt.idleMs }),
     })
-    .then((done) => {
-      if (!done) throw new Fault('AUTH_LOGIN_FAILED')
-      return done
-    })
+    return { ...user, token: session.token, sessionId: session.id, expiresAt: session.expiresAt }
+  })
 }
 
 async function refuseWhenLocked(

@@ -96,7 +96,7 @@ export function openTokens(db: Db, clock: Clock, vault: Vault, rules: RoleRules)
           return { ...principal, credential: 'token', expiresAt }
         }
         const row = await tx.maybe<Parameters<typeof userPrincipal>[2]>(sql`
-          select s.tenant_id, t.slug, s.id, s.principal_id, p.subject, p.name, u.email, s.groups, s.expires_at
+          select s.tenant_id, t.slug, s.id, s.principal_id, p.kind, p.subject, p.name, u.email, s.groups, s.expires_at
             from sessions s join tenants t on t.id = s.tenant_id and t.state = 'active'
             join principals p on p.tenant_id = s.tenant_id and p.id = s.principal_id and p.state = 'active' and p.deleted_at is null
             left join users u on u.tenant_id = s.tenant_id and u.id = s.principal_id

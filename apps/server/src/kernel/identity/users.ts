@@ -2,6 +2,7 @@ import { Fault, storedRole } from '@wheelhouse/contract'
 import { ids, type Instant } from '../clock/index.ts'
 import { at, isUniqueViolation, sql, type Tx } from '../db/index.ts'
 import { hashPassword, requireStrongPassword } from './passwords.ts'
+import { closeSessionsOf } from './sessions.ts'
 
 export interface User {
   id: string
@@ -75,3 +76,52 @@ export const findUser = (tx: Tx, id: string): Promise<User | undefined> =>
 /** All users that are not deleted, by name; at most 1,000. */
 export const listUsers = (tx: Tx): Promise<User[]> =>
   tx.many<User>(sql`select ${columns} from users u where u.deleted_at is null order by u.username_norm limit 1000`)
+
+/** What of a user may be changed; absent members stay, an empty e-mail is taken away. */
+export interface UserChange {
+  email?: string
+  displayName?: string
+  disabled?: boolean
+  passwordHash?: string
+  /** In place of all roles that the user has by itself; those of its groups stay. */
+  role?: string
+}
+
+/** Changes a user that is not deleted; undefined when there is none. A taken e-mail is a 409. Ends no session: the caller does. */
+export async function changeUser(tx: Tx, now: Instant, id: string, change: UserChange): Promise<User | undefined> {
+  const { email, displayName, disabled, passwordHash, role } = change
+  const set = [
+    email === undefined ? undefined : sql`email = ${email === '' ? null : email}`,
+    email === undefined ? undefined : sql`email_norm = ${email === '' ? null : normalised(email)}`,
+    displayName === undefined ? undefined : sql`display_name = ${displayName}`,
+    disabled === undefined ? undefined : sql`disabled = ${disabled}`,
+    passwordHash === undefined ? undefined : sql`password_hash = ${passwordHash}`,
+    sql`updated_at = ${at(now)}`,
+  ].filter((each) => each !== undefined)
+  const found = await tx
+    .run(sql`update users set ${sql.join(set)} where id::text = ${id} and deleted_at is null`)
+    .catch((error: unknown) => {
+      if (isUniqueViolation(error))
+        throw new Fault('RES_DUPLICATE_NAME', { kind: 'user' }, { message: 'user already exists', cause: error })
+      throw error
+    })
+  if (found === 0) return undefined
+  if (displayName !== undefined && displayName !== '')
+    await tx.run(sql`update principals set name = ${displayName} where id::text = ${id}`)
+  if (role !== undefined) {
+    await tx.run(sql`delete from role_bindings where principal_id::text = ${id}`)
+    await bindRole(tx, tx.tenantId, id, role)
+  }
+  return findUser(tx, id)
+}
+
+/** Removes a user; its row and those of its keys stay for history. False when there was none. Call `identity.cutOff` after the commit. */
+export async function removeUser(tx: Tx, now: Instant, id: string): Promise<boolean> {
+  const found = await tx.run(
+    sql`update users set deleted_at = ${at(now)}, updated_at = ${at(now)} where id::text = ${id} and deleted_at is null`,
+  )
+  if (found === 0) return false
+  await tx.run(sql`update principals set deleted_at = ${at(now)} where id::text = ${id}`)
+  await closeSessionsOf(tx, tx.tenantId, id)
+  return true
+}
