@@ -8,6 +8,7 @@ import type { Bound, RequestFacts } from './context.ts'
 import type { Dialect } from './dialect.ts'
 import { admit, contextOf, type Edge, type Passage, perform, readParts, refusal, type Sent } from './edge.ts'
 import { openEventStream } from './event-stream.ts'
+import { withEncodedTail } from './raw-tail.ts'
 import { chooseSurface } from './same-path.ts'
 import { acceptUpgrades } from './upgrade.ts'
 
@@ -68,9 +69,9 @@ export function buildHttp(options: HttpOptions): HttpServer {
     rewriteUrl(request) {
       const url = request.url ?? '/'
       const match = /^\/(platform|fleet|release|jobs)(\/(?:api|ws|health|metrics).*)$/.exec(url)
-      if (!match) return url
+      if (!match) return withEncodedTail(url)
       forced.set(request as IncomingMessage, match[1] as Surface)
-      return match[2] ?? url
+      return withEncodedTail(match[2] ?? url)
     },
   })
   app.decorateRequest('passage', undefined)
