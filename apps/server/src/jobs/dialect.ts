@@ -1,8 +1,13 @@
 import type { Fault } from '@wheelhouse/contract'
 import type { Dialect } from '../kernel/http/index.ts'
 
+/** Where malformed bodies and large ones are told in other words (jobs.md §2, §3, §14). */
+const ACCOUNTS = /^\/api\/v1\/(auth|users)(\/|$)/
+const ARTIFACTS = /^\/api\/v1\/artifacts$/
+
 /** The texts of jobs.md §1.3, which its dashboard and CLI show as they are. */
-function text(fault: Fault): string {
+function text(fault: Fault, path: string): string {
+  const isAccount = ACCOUNTS.test(path)
   switch (fault.code) {
     case 'AUTH_LOGIN_FAILED':
       return fault.message
@@ -14,12 +19,15 @@ function text(fault: Fault): string {
     case 'RATE_LIMIT_EXCEEDED':
       return fault.message === 'rate limit exceeded' ? fault.message : 'rate limited'
     case 'VAL_INVALID_JSON':
-      return 'invalid json'
+      return isAccount ? 'invalid request body' : 'invalid json'
+    case 'VAL_SCHEMA':
+      // The reference decodes into typed members, so one of another type is a body that it cannot read.
+      return isAccount && fault.details?.['in'] === 'body' ? 'invalid request body' : fault.message
     case 'RES_ROUTE_NOT_FOUND':
     case 'RES_METHOD_NOT_ALLOWED':
       return 'not found'
     case 'VAL_BODY_TOO_LARGE':
-      return 'request body too large'
+      return ARTIFACTS.test(path) ? 'artifact too large' : 'request body too large'
     case 'SYS_INTERNAL':
       return 'internal error'
     default:
@@ -53,10 +61,10 @@ export const jobsDialect: Dialect = {
     'X-Idempotency-Key',
   ],
   success: (value, page) => (page ? { items: page.items, next_cursor: page.next } : value),
-  error: (fault) => ({
+  error: (fault, { path }) => ({
     status: fault.status,
     body: {
-      error: text(fault),
+      error: text(fault, path),
       status: fault.status,
       ...(fault.retryAfterMs === undefined ? {} : { retryable: true }),
       ...fault.extra,
