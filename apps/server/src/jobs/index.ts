@@ -1,9 +1,15 @@
 import type { Bound } from '../kernel/http/index.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { routes as approvals } from './approvals/routes.ts'
+import { routes as artifacts } from './artifacts/routes.ts'
+import { routes as auth } from './auth/routes.ts'
 import { routes as jobs } from './jobs/routes.ts'
+import { routes as memory } from './memory/routes.ts'
+import { routes as policy } from './policy/routes.ts'
+import { routes as status } from './status/routes.ts'
 import { routes as stream } from './stream/routes.ts'
 import { routes as traces } from './traces/routes.ts'
+import { routes as users } from './users/routes.ts'
 
 export { jobsDialect } from './dialect.ts'
 
@@ -13,4 +19,10 @@ export const jobsRoutes = (kernel: Kernel): Bound[] => [
   ...approvals(kernel),
   ...stream(kernel),
   ...traces(),
+  ...artifacts(kernel),
+  ...auth(kernel),
+  ...memory(kernel),
+  ...policy(kernel),
+  ...status(kernel),
+  ...users(kernel),
 ]

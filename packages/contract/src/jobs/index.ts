@@ -1,7 +1,13 @@
 import { approvals } from './approvals.ts'
+import { artifacts } from './artifacts.ts'
+import { auth } from './auth.ts'
 import { jobs as work } from './jobs.ts'
+import { memory } from './memory.ts'
+import { policy } from './policy.ts'
+import { status } from './status.ts'
 import { stream } from './stream.ts'
 import { traces } from './traces.ts'
+import { users } from './users.ts'
 
 /** The areas of the jobs surface, one file each. */
-export const jobs = { jobs: work, approvals, stream, traces } as const
+export const jobs = { jobs: work, approvals, stream, traces, artifacts, auth, memory, policy, status, users } as const

@@ -1,13 +1,13 @@
 import type { Constraints, Remediation } from './constraints.ts'
 import type { Decision, DecisionName } from './decision.ts'
 
-const WIRE: Readonly<Record<DecisionName, string>> = {
+const WIRE = {
   ALLOW: 'DECISION_TYPE_ALLOW',
   DENY: 'DECISION_TYPE_DENY',
   REQUIRE_APPROVAL: 'DECISION_TYPE_REQUIRE_HUMAN',
   THROTTLE: 'DECISION_TYPE_THROTTLE',
   ALLOW_WITH_CONSTRAINTS: 'DECISION_TYPE_ALLOW_WITH_CONSTRAINTS',
-}
+} as const satisfies Readonly<Record<DecisionName, string>>
 
 /** PolicyCheckResponse of jobs.md 10: protobuf JSON with defaults emitted, 64-bit integers as text. */
 export function checkResponse(decision: Decision) {

@@ -1,0 +1,30 @@
+import { Fault } from '@wheelhouse/contract'
+import { jobs } from '@wheelhouse/contract/jobs/index'
+import { serve } from '../../kernel/http/index.ts'
+import { readValue, writeValue } from '../../kernel/jobs/index.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import { memoryKey, shownValue, wrapped } from './value.ts'
+
+/** As long a key as the store takes. */
+const MAX_KEY = 200
+
+/** jobs.md §16: contexts and results follow their job's tenant; nothing of another tenant is there. */
+export const routes = ({ config }: Kernel) =>
+  serve('jobs', jobs.memory, {
+    async readMemory({ tx, query, now }) {
+      const wanted = memoryKey(query)
+      const bytes = await readValue(tx, wanted.key, now)
+      if (!bytes) throw new Fault('RES_NOT_FOUND', {}, { message: 'not found' })
+      return shownValue(wanted, wanted.kind === 'memory' ? wrapped(bytes) : bytes)
+    },
+
+    async writeMemory({ tx, query, body, now, audit }) {
+      const { key } = memoryKey(query)
+      if (key.length > MAX_KEY)
+        throw new Fault('VAL_SCHEMA', {}, { message: `a key has at most ${MAX_KEY} characters` })
+      const bytes = Buffer.from(JSON.stringify(body))
+      await writeValue(tx, key, bytes, now, config.retention.jobsMs)
+      audit({ resourceId: key })
+      return { pointer: `redis://${key}`, size_bytes: bytes.length }
+    },
+  })
