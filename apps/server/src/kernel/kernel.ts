@@ -114,6 +114,11 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     lifeMs: { short: artifactsShortMs, standard: artifactsStandardMs, audit: artifactsAuditMs },
   })
   await schedule.add({ name: 'artifacts', every: 600_000, run: async () => void (await artifacts.sweep()) })
+  await schedule.add({
+    name: 'artifact orphans',
+    every: 3_600_000,
+    run: async (signal) => void (await artifacts.sweepOrphans(signal)),
+  })
   const approvals = openApprovals({ db, clock })
   const jobs = openJobs({ db, bus, accounts, identity, policy, approvals, events, feed, clock, log })
   const readiness = openReadiness({ db, bus, identity })

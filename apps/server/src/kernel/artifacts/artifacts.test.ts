@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -71,4 +71,23 @@ test('a file that was changed on disk is not handed out', async () => {
   const made = await artifacts.put(a, { content: text('honest') })
   await writeFile(join(folder, a.tenantId, made.sha256.slice(0, 2), made.sha256), 'forged')
   await expect(artifacts.read(a.tenantId, made.id)).rejects.toThrow('damaged')
+})
+
+test('what a dead process left behind is removed once it is old; what a row names stays', async () => {
+  const made = await artifacts.put(a, { content: text('named'), retention: 'audit' })
+  const parent = join(folder, a.tenantId, 'ab')
+  await mkdir(parent, { recursive: true })
+  const orphan = `ab${'0'.repeat(62)}`
+  await writeFile(join(parent, orphan), 'orphan')
+  await writeFile(join(parent, `.${orphan}.half`), 'ha')
+  const signal = new AbortController().signal
+  const past = new Date(clock.now() - 4_000_000)
+  expect(await artifacts.sweepOrphans(signal)).toBe(0)
+  for (const path of [join(parent, orphan), join(parent, `.${orphan}.half`)]) await utimes(path, past, past)
+  await utimes(join(folder, a.tenantId, made.sha256.slice(0, 2), made.sha256), past, past)
+  expect(await artifacts.sweepOrphans(signal)).toBe(1)
+  const left = await files()
+  expect(left).not.toContain(orphan)
+  expect(left).not.toContain(`.${orphan}.half`)
+  expect((await artifacts.read(a.tenantId, made.id)).content.toString()).toBe('named')
 })

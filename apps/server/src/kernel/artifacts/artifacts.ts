@@ -38,7 +38,12 @@ export interface Artifacts {
   find(tx: Tx, id: string): Promise<Artifact | undefined>
   /** Removes what has expired. Returns how many rows went. */
   sweep(): Promise<number>
+  /** Removes files that no row names: a process died between the file and its row. Returns how many went. */
+  sweepOrphans(signal: AbortSignal): Promise<number>
 }
+
+/** Younger files may still get their row. */
+const ORPHAN_MS = 3_600_000
 
 export interface ArtifactsOptions {
   db: Db
@@ -117,6 +122,28 @@ export function openArtifacts({ db, clock, log, folder, maxBytes, lifeMs }: Arti
       )
       for (const row of due) await removeOne(row.tenant_id, row.id)
       return due.length
+    },
+
+    async sweepOrphans(signal) {
+      let gone = 0
+      for await (const { tenantId, hashes } of files.old(clock.now() - ORPHAN_MS)) {
+        if (signal.aborted) break
+        const named = await db.tenant(tenantId, (tx) =>
+          tx.many<{ sha256: string }>(sql`select distinct sha256 from artifacts where sha256 = any(${hashes})`),
+        )
+        const known = new Set(named.map(({ sha256 }) => sha256))
+        for (const sha256 of hashes.filter((each) => !known.has(each))) {
+          gone += await db.tenant(tenantId, async (tx) => {
+            await lockContent(tx, tenantId, sha256)
+            // Asked again under the lock: equal content may just have been stored.
+            if (await tx.maybe(sql`select 1 from artifacts where sha256 = ${sha256} limit 1`)) return 0
+            await files.remove(tenantId, sha256)
+            return 1
+          })
+        }
+      }
+      if (gone > 0) log.info({ files: gone }, 'Files without an artifact were removed')
+      return gone
     },
   }
 }

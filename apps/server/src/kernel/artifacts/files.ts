@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Instant } from '../clock/index.ts'
 
 /** Files named by the SHA-256 of their content, one folder a tenant. */
 export interface BlobFiles {
@@ -8,7 +9,11 @@ export interface BlobFiles {
   write(tenantId: string, sha256: string, content: Buffer): Promise<void>
   read(tenantId: string, sha256: string): Promise<Buffer | undefined>
   remove(tenantId: string, sha256: string): Promise<void>
+  /** Files last written before `before`, folder by folder; half-written ones among them are removed on the way. */
+  old(before: Instant): AsyncIterable<{ tenantId: string; hashes: string[] }>
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export function openBlobFiles(folder: string): BlobFiles {
   const pathOf = (tenantId: string, sha256: string): string => join(folder, tenantId, sha256.slice(0, 2), sha256)
@@ -34,8 +39,25 @@ export function openBlobFiles(folder: string): BlobFiles {
       return readFile(pathOf(tenantId, sha256)).catch(absent)
     },
     remove: (tenantId, sha256) => rm(pathOf(tenantId, sha256), { force: true }),
+    async *old(before) {
+      for (const tenantId of (await namesIn(folder)).filter((name) => UUID.test(name)))
+        for (const part of await namesIn(join(folder, tenantId))) {
+          const parent = join(folder, tenantId, part)
+          const hashes: string[] = []
+          for (const name of await namesIn(parent)) {
+            const facts = await stat(join(parent, name)).catch(absent)
+            if (!facts || facts.mtimeMs >= before) continue
+            // Its writer died: one that lives is done within moments.
+            if (name.startsWith('.')) await rm(join(parent, name), { force: true })
+            else if (/^[0-9a-f]{64}$/.test(name)) hashes.push(name)
+          }
+          if (hashes.length > 0) yield { tenantId, hashes }
+        }
+    },
   }
 }
+
+const namesIn = async (path: string): Promise<string[]> => (await readdir(path).catch(absent)) ?? []
 
 async function synced(
   path: string,
