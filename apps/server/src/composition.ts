@@ -8,11 +8,12 @@ import {
   nativeDialect,
   openLimits,
   openOrigins,
+  openWatch,
 } from './kernel/http/index.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import { nativeRoutes } from './native/index.ts'
 import { platformDialect, platformRoutes } from './platform/index.ts'
-import { releaseDialect, releaseRoutes } from './release/index.ts'
+import { releaseDialect, releaseRoutes, releaseTasks } from './release/index.ts'
 
 /** Every endpoint with its handler. */
 export const allRoutes = (kernel: Kernel): Bound[] => [
@@ -25,7 +26,7 @@ export const allRoutes = (kernel: Kernel): Bound[] => [
 
 /** Begins the work of the kernel and what the domains repeat; after `composeHttp`, which registers verbs and sinks. */
 export async function startKernel(kernel: Kernel): Promise<void> {
-  for (const task of fleetTasks(kernel)) await kernel.schedule.add(task)
+  for (const task of [...fleetTasks(kernel), ...releaseTasks(kernel)]) await kernel.schedule.add(task)
   await kernel.start()
 }
 
@@ -35,8 +36,11 @@ export function composeHttp(
   options: { checkReplies: boolean; fallback?: HttpOptions['fallback'] },
 ): HttpServer {
   const { config, clock, log, db, authenticator, tokens } = kernel
+  const watch = openWatch(authenticator, log)
+  kernel.identity.onChanged(() => watch.look())
   return buildHttp({
     edge: {
+      watch,
       gate: { db, clock, authenticator, tokens },
       clock,
       log,

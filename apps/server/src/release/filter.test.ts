@@ -128,7 +128,7 @@ function operandOf(path: string): Arbitrary<Scalar> {
   const others: Record<Kind, Arbitrary<Scalar>> = {
     text: fc.constantFrom('', 'zzz', "it's", '%', '_', '\\', 'Shown ', 'SHOWN'),
     uuid: fc.constantFrom('no uuid', '00000000-0000-0000-0000-000000000000'),
-    number: fc.constantFrom(0, -1, 2.5, 1e300, 9_007_199_254_740_993, 3),
+    number: fc.constantFrom(0, -1, 2.5, 1e300, 9_007_199_254_740_992, 3),
     boolean: fc.boolean(),
     time: fc.constantFrom(
       '2030-03-01T00:00:00Z',

@@ -2,13 +2,15 @@ import type { Bound } from '../kernel/http/index.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { routes as environments } from './environments/routes.ts'
 import { routes as freezeWindows } from './freeze-windows/routes.ts'
+import { healthVerb } from './targets/health.ts'
 import { routes as targets } from './targets/routes.ts'
 
 export { releaseDialect } from './dialect.ts'
+export { releaseTasks } from './tasks.ts'
 
-/** All that the release surface serves. */
-export const releaseRoutes = (kernel: Kernel): Bound[] => [
-  ...environments(kernel),
-  ...freezeWindows(kernel),
-  ...targets(kernel),
-]
+/** All that the release surface serves. Registers its verbs with the kernel: once, before it starts. */
+export function releaseRoutes(kernel: Kernel): Bound[] {
+  const health = healthVerb(kernel)
+  kernel.jobs.register(health)
+  return [...environments(kernel), ...freezeWindows(kernel), ...targets(kernel, health)]
+}

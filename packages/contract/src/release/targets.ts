@@ -259,4 +259,21 @@ export const targets = area({
     reply: Deleted,
     faults: [...readFaults, 'RES_VERSION_CONFLICT', 'DEPLOY_IN_PROGRESS'],
   },
+  healthCheck: {
+    method: 'POST',
+    path: '/api/v1/targets/{id}/health-check',
+    group,
+    summary: 'Run a health check now',
+    permission: 'target:execute',
+    rate: 'release-standard',
+    transaction: 'none',
+    params,
+    body: Type.Object({ timeout: Type.Integer({ minimum: 1, maximum: 300, default: 30 }) }),
+    reply: Type.Object({
+      ...HealthReport.properties,
+      jobId: Type.Optional(Type.String()),
+      approvalRequired: Type.Optional(Type.Literal(true)),
+    }),
+    faults: [...readFaults, 'AGT_OFFLINE', 'POLICY_DENIED', 'POLICY_THROTTLED'],
+  },
 })

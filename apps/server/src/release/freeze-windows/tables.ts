@@ -116,13 +116,13 @@ export interface DueFreeze {
   started_end: Instant | null
 }
 
-/** Locks the windows that are due, so that of two replicas one tells. */
+/** Locks the windows that are due, so that of two replicas one tells: the other finds them told. */
 export const dueFreezes = (tx: Tx, now: Instant): Promise<DueFreeze[]> =>
   tx.many<DueFreeze>(sql<DueFreeze>`
     select id, environment_id, reason, started_occurrence, ended_occurrence, started_occurrence + ${length} as started_end,
            wh_last_occurrence(starts_at, freq, until, ${at(now)}) as occurrence, ${lastEnd(sql`${at(now)}`)} as occurrence_end,
            wh_next_occurrence(starts_at, freq, until, ${at(now)}) as following
-      from freeze_windows where due_at <= ${at(now)} order by due_at, id limit 100 for update skip locked`)
+      from freeze_windows where due_at <= ${at(now)} order by due_at, id limit 100 for update`)
 
 export const markTold = (
   tx: Tx,

@@ -7,14 +7,16 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import { requireAccess, visible } from '../access.ts'
 import { getEnvironment } from '../environments/tables.ts'
 import { anyOf, deleted, listed, requireVersion, stamp } from '../resource.ts'
+import { checkHealth, type HealthVerb } from './health.ts'
 import { createTarget, deleteTarget, updateTarget } from './service.ts'
 import { columns, getTarget, type TargetRow, toTarget } from './tables.ts'
 
 const endpoints = release.targets
 
 /** release.md §6.3. */
-export const routes = ({ vault }: Kernel) =>
-  serve('release', endpoints, {
+export const routes = (kernel: Kernel, verb: HealthVerb) => {
+  const { vault } = kernel
+  return serve('release', endpoints, {
     async create({ tx, principal, body, now, reply, audit }) {
       const row = await createTarget(tx, vault, principal, body, now)
       const after = toTarget(tx.tenantId, row)
@@ -60,7 +62,27 @@ export const routes = ({ vault }: Kernel) =>
       audit({ environmentId: row.environmentId, before: toTarget(tx.tenantId, row) })
       return deleted(request, reply)
     },
+    async healthCheck({ principal, params, body, request, reply, audit }) {
+      const timeoutMs = body.timeout * 1000
+      const { report, settled, environmentId } = await checkHealth(
+        kernel,
+        verb,
+        principal,
+        params.id,
+        timeoutMs,
+        request.signal,
+      )
+      audit({ environmentId, jobId: settled.jobId, metadata: { status: report.status } })
+      reply.header('X-Wheelhouse-Job', settled.jobId)
+      if (settled.state === 'ended') return report
+      return {
+        ...report,
+        jobId: settled.jobId,
+        ...(settled.state === 'held' ? { approvalRequired: true as const } : {}),
+      }
+    },
   })
+}
 
 const ownEnvironment = {
   id: sql.ref('targets.environment_id'),
