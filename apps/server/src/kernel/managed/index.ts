@@ -1,5 +1,6 @@
 export type { ManagedAgent } from './agent.ts'
 export { keepSecret, prepareDataFolder, writeDurably } from './data-folder.ts'
+export { runningDatabaseUrl } from './running.ts'
 export { startManaged, type Managed } from './managed.ts'
 export { StartError } from './start-error.ts'
 export type { ChildStatus } from './supervise.ts'

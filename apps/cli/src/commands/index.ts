@@ -1,0 +1,38 @@
+import type { Command, Group } from '../command.ts'
+import { adminGroup } from './admin.ts'
+import { agentGroup } from './agent.ts'
+import { api } from './api.ts'
+import { approvalGroup } from './approval.ts'
+import { auditGroup } from './audit.ts'
+import { completion } from './completion.ts'
+import { config } from './config.ts'
+import { contextGroup } from './context.ts'
+import { environmentGroup } from './environment.ts'
+import { exec } from './exec.ts'
+import { instanceGroup } from './instance.ts'
+import { jobGroup } from './job.ts'
+import { keyGroup } from './key.ts'
+import { login, logout } from './login.ts'
+import { policyGroup } from './policy.ts'
+import { roleGroup } from './role.ts'
+import { userGroup } from './user.ts'
+import { whoami } from './whoami.ts'
+
+/** Commands about things. */
+export const groups: readonly Group[] = [
+  instanceGroup,
+  jobGroup,
+  approvalGroup,
+  environmentGroup,
+  agentGroup,
+  policyGroup,
+  auditGroup,
+  keyGroup,
+  userGroup,
+  roleGroup,
+  contextGroup,
+  adminGroup,
+]
+
+/** Commands that stand alone. */
+export const topLevel: readonly Command[] = [login, logout, whoami, exec, api, config, completion]

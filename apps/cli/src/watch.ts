@@ -1,0 +1,33 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { moment } from './cells.ts'
+import type { Call } from './command.ts'
+import { EXIT } from './exit.ts'
+
+const EVERY_MS = 2000
+
+/**
+ * Asks again and again and shows what changed, until Ctrl-C. A terminal is redrawn; elsewhere each change follows the last one, so
+ * that a pipe gets every state once.
+ */
+export async function watching<T extends { body: unknown }>(
+  call: Call,
+  ask: () => Promise<T>,
+  show: (answer: T) => void,
+  everyMs = EVERY_MS,
+): Promise<number> {
+  const { io, voice, format } = call
+  const redraw = io.stdout.isTTY === true && format === 'table'
+  let before: string | undefined
+  while (!call.signal.aborted) {
+    const answer = await ask()
+    const now = JSON.stringify(answer.body)
+    if (redraw || now !== before) {
+      if (redraw) voice.write('\u001b[H\u001b[2J')
+      show(answer)
+      if (redraw) voice.say(voice.tint('dim', `${moment(Date.now())} · Ctrl-C ends`))
+      before = now
+    }
+    await pause(everyMs, undefined, { signal: call.signal }).catch(() => undefined)
+  }
+  return EXIT.interrupted
+}
