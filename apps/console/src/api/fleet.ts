@@ -275,11 +275,3 @@ export function openTerminal(id: string): Promise<{ sessionId: string; websocket
 export function closeTerminal(id: string, sessionId: string): Promise<unknown> {
   return ask('fleet', 'DELETE', `/api/v1/instances/${encodeURIComponent(id)}/terminal/${sessionId}`)
 }
-
-/** A ticket for one socket: single use, 30 s. */
-export async function socketTicket(): Promise<string> {
-  const { ticket } = await ask<{ ticket: string; expires_in: number }>('fleet', 'POST', '/api/v1/ws/ticket', {
-    body: {},
-  })
-  return ticket
-}

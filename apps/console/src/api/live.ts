@@ -22,7 +22,6 @@ export interface LiveSnapshot {
 
 let snapshot: LiveSnapshot = { open: { fleet: false, jobs: false }, heardAt: undefined, retryAt: undefined }
 const listeners = new Set<() => void>()
-const jobListeners = new Set<(frame: StreamFrame) => void>()
 
 function update(changes: Partial<LiveSnapshot>) {
   snapshot = { ...snapshot, ...changes }
@@ -40,14 +39,8 @@ export function useLive(): LiveSnapshot {
   )
 }
 
-/** Calls back for every frame about jobs. */
-export function onJobFrame(listener: (frame: StreamFrame) => void): () => void {
-  jobListeners.add(listener)
-  return () => jobListeners.delete(listener)
-}
-
 /** The job a frame speaks of. */
-export function jobOf(frame: StreamFrame): string | undefined {
+function jobOf(frame: StreamFrame): string | undefined {
   return frame.jobRequest?.jobId ?? frame.jobResult?.jobId ?? frame.jobProgress?.jobId ?? frame.jobCancel?.jobId
 }
 
@@ -104,7 +97,6 @@ function take(channel: Channel, text: string, pending: Pending) {
   if (typeof frame !== 'object' || frame === null) return
   if (channel === 'jobs') {
     const job = frame as StreamFrame
-    for (const listener of jobListeners) listener(job)
     const id = jobOf(job)
     if (id && !job.jobProgress) pending.jobs.add(id)
     return

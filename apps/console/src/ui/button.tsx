@@ -59,7 +59,11 @@ export function Button(props: ButtonProps) {
     >
       {Icon && <Icon size={size === 'sm' ? 14 : 16} aria-hidden className="-ml-0.5" />}
       {children}
-      {hotkey && <Kbd onAccent={tone === 'primary' && !off}>{hotkey}</Kbd>}
+      {hotkey && (
+        <span className="contents pointer-coarse:hidden">
+          <Kbd onAccent={tone === 'primary' && !off}>{hotkey}</Kbd>
+        </span>
+      )}
     </button>
   )
   return off ? <Tooltip text={off}>{button}</Tooltip> : button

@@ -28,6 +28,8 @@ export interface LogViewProps {
   onResume?: () => void
   wrap?: boolean
   dates?: boolean
+  /** Whether the level is written; its edge and tint stand all the same. */
+  levels?: boolean
   /** The line that a link points at. */
   marked?: string | undefined
   onMark?: (id: string | undefined) => void
@@ -135,6 +137,7 @@ export function LogView(props: LogViewProps) {
                     wrap={wrap}
                     narrow={narrow}
                     dates={props.dates ?? false}
+                    levels={props.levels ?? true}
                     marked={line.id === marked}
                     onMark={props.onMark}
                   />
@@ -166,6 +169,7 @@ const Line = memo(function Line(props: {
   wrap: boolean
   narrow: boolean
   dates: boolean
+  levels: boolean
   marked: boolean
   onMark: ((id: string | undefined) => void) | undefined
 }) {
@@ -190,7 +194,7 @@ const Line = memo(function Line(props: {
         {clockTime(line.at)}
         {!props.narrow && `.${ms}`}
       </span>
-      {line.level && (
+      {props.levels && line.level && (
         <span className={cx('w-[38px] flex-none', edge ? 'font-[560] text-st-text' : 'text-ink-3')}>{line.level}</span>
       )}
       {line.source && !props.narrow && (

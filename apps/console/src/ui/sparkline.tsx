@@ -60,6 +60,25 @@ export function Gauge(props: { value: number | null | undefined; warnAt?: number
   )
 }
 
+/** How far something has come; without a share it says only that it goes on. */
+export function ProgressBar(props: { percent: number | undefined }) {
+  const share = props.percent === undefined ? undefined : Math.max(0, Math.min(100, props.percent))
+  return (
+    <span
+      role="progressbar"
+      aria-label="Progress"
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={share}
+      className="relative h-1.5 w-40 flex-none overflow-hidden rounded-full bg-[color-mix(in_oklab,var(--text)_10%,transparent)]"
+    >
+      {share !== undefined && (
+        <i className="absolute inset-y-0 left-0 rounded-full bg-(--running)" style={{ width: `${share}%` }} />
+      )}
+    </span>
+  )
+}
+
 /** One bar a slot of time: pale when fine, coloured and tall when not. */
 export function Ribbon(props: {
   slots: readonly { level: 'none' | 'ok' | 'warning' | 'failed' | 'denied' | 'waiting' }[]

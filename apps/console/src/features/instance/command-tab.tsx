@@ -192,7 +192,7 @@ export function CommandTab(props: { instance: Instance }) {
           )}
         </div>
         {lines.length > 0 ? (
-          <LogView label="Output" lines={lines} wrap className="min-h-64" />
+          <LogView label="Output" lines={lines} wrap levels={false} className="min-h-64" />
         ) : (
           <p className="flex-1 bg-well px-4 py-3 text-s2 text-ink-3 wide:px-5">
             {running

@@ -17,6 +17,7 @@ import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Feed } from '../../ui/feed.tsx'
 import { LogView } from '../../ui/log-view.tsx'
 import { FactsLine, KeyValues, ObjectHeader, Page, Section } from '../../ui/page.tsx'
+import { ProgressBar } from '../../ui/sparkline.tsx'
 import { PartialLine, SkeletonRows } from '../../ui/states.tsx'
 import { StatusPill, StatusShape } from '../../ui/status.tsx'
 import { Tabs, tabPanel } from '../../ui/tabs.tsx'
@@ -249,19 +250,14 @@ function Output(props: { job: JobDetail; stream: JobOutput }) {
     <>
       {progress && !isTerminal(job.state) && (
         <div className="flex flex-none items-center gap-3 border-b border-line-1 px-5 py-2 text-s2 text-ink-2">
-          <progress
-            max={100}
-            value={progress.percent}
-            aria-label="Progress"
-            className="h-1.5 w-40 accent-(--running)"
-          />
+          <ProgressBar percent={progress.percent} />
           {progress.percent !== undefined && <span className="num">{Math.round(progress.percent)} %</span>}
           <span className="truncate">{progress.message}</span>
         </div>
       )}
       {stream.gap && <PartialLine>Some of the output is gone: it was more than is kept.</PartialLine>}
       {lines.length > 0 ? (
-        <LogView label="Output" lines={lines} wrap className="min-h-72" />
+        <LogView label="Output" lines={lines} wrap levels={false} className="min-h-72" />
       ) : text === '' && errors === '' ? (
         <p className="flex-none bg-well px-5 py-4 text-s2 text-ink-3">
           {isTerminal(job.state) ? 'It wrote nothing.' : 'Nothing written yet. Output appears here as it comes.'}
