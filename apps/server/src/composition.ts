@@ -15,6 +15,8 @@ import { nativeRoutes } from './native/index.ts'
 import { platformDialect, platformRoutes } from './platform/index.ts'
 import { releaseDialect, releaseRoutes, releaseTasks } from './release/index.ts'
 
+export { openGrpc } from './jobs/index.ts'
+
 /** Every endpoint with its handler. */
 export const allRoutes = (kernel: Kernel): Bound[] => [
   ...platformRoutes(kernel),

@@ -35,6 +35,8 @@ export const RATES = {
   // our own console and CLI, which must not live on the documents' smaller budgets (unification §9)
   native: { limit: 1200, windowMs: minute, by: 'principal', headers: true },
   'native-auth': { limit: 20, windowMs: minute, by: 'ip', headers: true },
+  // devices that wait for their confirmation ask every 5 s, several behind one address
+  'native-poll': { limit: 120, windowMs: minute, by: 'ip', headers: true },
 } as const satisfies Record<string, Rate>
 
 export type RateClass = keyof typeof RATES

@@ -2,6 +2,23 @@ import type { Bound } from '../kernel/http/index.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { routes as health } from './health/routes.ts'
 import { routes as jobOutput } from './job-output/routes.ts'
+import { routes as join } from './join/routes.ts'
+import { routes as oidc } from './oidc/routes.ts'
+import { routes as principals } from './principals/routes.ts'
+import { routes as roleBindings } from './role-bindings/routes.ts'
+import { routes as session } from './session/routes.ts'
+import { routes as tokens } from './tokens/routes.ts'
+import { routes as trail } from './trail/routes.ts'
 
 /** What Wheelhouse serves beside the four documents. */
-export const nativeRoutes = (kernel: Kernel): Bound[] => [...health(kernel), ...jobOutput(kernel)]
+export const nativeRoutes = (kernel: Kernel): Bound[] => [
+  ...health(kernel),
+  ...session(kernel),
+  ...tokens(kernel),
+  ...oidc(kernel),
+  ...roleBindings(kernel),
+  ...principals(kernel),
+  ...join(kernel),
+  ...trail(kernel),
+  ...jobOutput(kernel),
+]

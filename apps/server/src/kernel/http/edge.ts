@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type Endpoint, Fault, type Page, type RateClass, type Surface, wireReply } from '@wheelhouse/contract'
+import { type Endpoint, Fault, type Page, type RateClass, RATES, type Surface, wireReply } from '@wheelhouse/contract'
 import type { Logger } from 'pino'
 import { type AuditEntry, record } from '../audit/index.ts'
 import type { Clock } from '../clock/index.ts'
@@ -13,6 +13,7 @@ import { LimitFault, type Limits } from './limits.ts'
 import { refuseAmbiguity } from './careful-json.ts'
 import { readListQuery } from './list-query.ts'
 import { type Origins, refuseForgery } from './origins.ts'
+import type { Watch } from './watch.ts'
 import { replyMismatch, validate, withoutNulls } from './validate.ts'
 
 export interface Edge {
@@ -26,6 +27,8 @@ export interface Edge {
   /** Every reply is held against its declaration; on in tests and development. */
   checkReplies: boolean
   secureCookies: boolean
+  /** Ends sockets and streams with their caller's credential. */
+  watch: Watch
   /** Release: the rate class of a tenant that has bought more (release.md §4). */
   premium(tenantId: string): boolean
 }
@@ -60,7 +63,7 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 export async function admit(
   edge: Edge,
   passage: Passage,
-  incoming: IncomingMessage,
+  incoming: Pick<IncomingMessage, 'headers'>,
   query: Readonly<Record<string, unknown>>,
   upgrade: boolean,
 ): Promise<void> {
@@ -109,15 +112,7 @@ function rateClassOf(edge: Edge, endpoint: Endpoint, principal: Principal | unde
     : endpoint.rate
 }
 
-const IP_CLASSES: ReadonlySet<RateClass> = new Set([
-  'platform-auth',
-  'platform-std',
-  'fleet-auth',
-  'jobs-public',
-  'native-auth',
-  'none',
-])
-const byIp = (rateClass: RateClass): boolean => IP_CLASSES.has(rateClass)
+const byIp = (rateClass: RateClass): boolean => RATES[rateClass].by === 'ip'
 
 /** The validated parts of a request; throws with every violation. */
 export function readParts(

@@ -1,3 +1,4 @@
+export { type Answered, type Call, callEndpoint } from './call.ts'
 export {
   type Bound,
   type Context,
@@ -16,3 +17,4 @@ export { nativeDialect } from './native-dialect.ts'
 export { openOrigins, type Origins } from './origins.ts'
 export { buildHttp, type HttpOptions, type HttpServer, SECURITY_HEADERS } from './server.ts'
 export { validate } from './validate.ts'
+export { openWatch } from './watch.ts'

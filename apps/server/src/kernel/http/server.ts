@@ -27,6 +27,8 @@ export interface HttpServer {
   app: FastifyInstance
   /** What it serves, as it was declared. */
   bound: readonly Bound[]
+  /** Its checks, for doors that are not HTTP (`callEndpoint`). */
+  edge: Edge
   /** Listens; with `surface`, only that surface's dialect answers there. Returns the port that was taken. */
   listen(port: number, host: string, surface?: Surface): Promise<number>
   /** Stops taking connections, ends streams and sockets, waits for requests that run (bounded by the caller). */
@@ -173,6 +175,7 @@ export function buildHttp(options: HttpOptions): HttpServer {
   return {
     app,
     bound: options.bound,
+    edge,
     async listen(port, host, surface) {
       await app.ready()
       const server = createServer((request, response) => {
@@ -196,6 +199,7 @@ export function buildHttp(options: HttpOptions): HttpServer {
     async close() {
       stopping.abort(new Fault('SYS_SHUTTING_DOWN'))
       sockets.close()
+      edge.watch.close()
       await Promise.all(
         listeners.map(
           (server) =>
@@ -260,13 +264,19 @@ async function answer(
   reply.hijack()
   const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]))
   let stream: ReturnType<typeof openEventStream> | undefined
+  const ended = new AbortController()
+  const leave = passage.principal ? edge.watch.add(passage.principal, () => ended.abort()) : () => undefined
   try {
     const context = contextOf(edge, passage, parts)
     // The stream opens with its first use, so that a refusal before it is still an ordinary answer.
     const lazy = {
       ...context,
       get stream() {
-        return (stream ??= openEventStream(reply.raw, { ...headers, ...passage.headers }, stop))
+        return (stream ??= openEventStream(
+          reply.raw,
+          { ...headers, ...passage.headers },
+          AbortSignal.any([stop, ended.signal]),
+        ))
       },
     }
     await passage.bound.handler(lazy)
@@ -281,6 +291,8 @@ async function answer(
         .writeHead(sent.status, { ...sent.headers, 'Content-Type': sent.contentType ?? 'application/json' })
         .end(sent.body)
     }
+  } finally {
+    leave()
   }
   return reply
 }

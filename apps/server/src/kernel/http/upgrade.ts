@@ -16,6 +16,8 @@ export interface UpgradeOptions {
 
 /** fleet.md §3.6: a ping every 30 s, the socket ends after two that were missed. */
 const PING_MS = 30_000
+/** RFC 6455 §7.4.1. */
+const POLICY_VIOLATION = 1008
 const MAX_FRAME_BYTES = 4 * 1024 * 1024
 
 interface SocketRoute {
@@ -90,6 +92,10 @@ export function acceptUpgrades(options: UpgradeOptions): {
       server.handleUpgrade(request, socket, head, (client) => {
         client.on('pong', () => missed.set(client, 0))
         client.on('error', (error) => edge.log.debug({ err: error, path }, 'A socket broke'))
+        if (passage.principal) {
+          const leave = edge.watch.add(passage.principal, () => client.close(POLICY_VIOLATION, 'credential ended'))
+          client.once('close', leave)
+        }
         upgraded(client)
       })
     } catch (error) {
