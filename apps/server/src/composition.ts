@@ -11,6 +11,7 @@ import {
   openWatch,
 } from './kernel/http/index.ts'
 import type { Kernel } from './kernel/kernel.ts'
+import { countRequests } from './kernel/metrics/index.ts'
 import { nativeRoutes } from './native/index.ts'
 import { platformDialect, platformRoutes } from './platform/index.ts'
 import { releaseDialect, releaseRoutes, releaseTasks } from './release/index.ts'
@@ -40,7 +41,7 @@ export function composeHttp(
   const { config, clock, log, db, authenticator, tokens } = kernel
   const watch = openWatch(authenticator, log)
   kernel.identity.onChanged(() => watch.look())
-  return buildHttp({
+  const http = buildHttp({
     edge: {
       watch,
       gate: { db, clock, authenticator, tokens },
@@ -65,4 +66,6 @@ export function composeHttp(
     bodyLimitBytes: config.bodyLimits.defaultBytes,
     ...(options.fallback ? { fallback: options.fallback } : {}),
   })
+  countRequests(http.app, kernel.metrics)
+  return http
 }

@@ -24,6 +24,7 @@ import {
 import { type JobEngine, openJobs } from './jobs/index.ts'
 import { keepSecret } from './managed/index.ts'
 import { PolicyEngine } from './policy/index.ts'
+import { type Metrics, openMetrics } from './metrics/index.ts'
 import { openReadiness, type Readiness } from './readiness/index.ts'
 import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
@@ -61,6 +62,7 @@ export interface Kernel {
   /** The OpenID provider; undefined where none is configured. */
   oidc: OidcProvider | undefined
   readiness: Readiness
+  metrics: Metrics
   /** Where clients reach the nats-server, as far as we know it. */
   natsUrls: { client: string; webSocket: string | undefined }
   /** A key for one purpose, derived from the vault's: the same on all replicas, never stored. */
@@ -86,6 +88,8 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
   const bus = await openBus({ urls: [nats.url], keys: nats.keys, log, clock })
   const events = openEvents({ db, bus, clock, log, vault })
   const feed = openFeed(log, bus)
+  const metrics = openMetrics(() => bus.status())
+  events.onSealed((sealed) => metrics.sealed(sealed))
   const policy = new PolicyEngine({
     db,
     clock,
@@ -120,7 +124,19 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     run: async (signal) => void (await artifacts.sweepOrphans(signal)),
   })
   const approvals = openApprovals({ db, clock })
-  const jobs = openJobs({ db, bus, accounts, identity, policy, approvals, events, feed, clock, log })
+  const jobs = openJobs({
+    db,
+    bus,
+    accounts,
+    identity,
+    policy,
+    approvals,
+    events,
+    feed,
+    clock,
+    log,
+    onDispatch: (topic) => metrics.dispatched(topic),
+  })
   const readiness = openReadiness({ db, bus, identity })
   return {
     config,
@@ -132,6 +148,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     accounts,
     events,
     trail: openTrail(db, events),
+    metrics,
     feed,
     policy,
     egress,

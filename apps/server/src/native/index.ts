@@ -3,6 +3,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { routes as health } from './health/routes.ts'
 import { routes as jobOutput } from './job-output/routes.ts'
 import { routes as join } from './join/routes.ts'
+import { routes as metrics } from './metrics/routes.ts'
 import { routes as oidc } from './oidc/routes.ts'
 import { routes as principals } from './principals/routes.ts'
 import { routes as roleBindings } from './role-bindings/routes.ts'
@@ -13,6 +14,7 @@ import { routes as trail } from './trail/routes.ts'
 /** What Wheelhouse serves beside the four documents. */
 export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...health(kernel),
+  ...metrics(kernel),
   ...session(kernel),
   ...tokens(kernel),
   ...oidc(kernel),

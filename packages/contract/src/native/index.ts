@@ -1,6 +1,7 @@
 import { health } from './health.ts'
 import { jobOutput } from './job-output.ts'
 import { join } from './join.ts'
+import { metrics } from './metrics.ts'
 import { oidc } from './oidc.ts'
 import { principals } from './principals.ts'
 import { roleBindings } from './role-bindings.ts'
@@ -9,4 +10,15 @@ import { tokens } from './tokens.ts'
 import { trail } from './trail.ts'
 
 /** The areas of the native surface, one file each. */
-export const native = { health, jobOutput, session, tokens, oidc, roleBindings, principals, join, trail } as const
+export const native = {
+  health,
+  metrics,
+  jobOutput,
+  session,
+  tokens,
+  oidc,
+  roleBindings,
+  principals,
+  join,
+  trail,
+} as const

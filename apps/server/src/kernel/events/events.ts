@@ -16,6 +16,8 @@ export interface Events {
   replay(tenantId: string, afterSeq: number, limit: number): Promise<DomainEvent[]>
   /** Live events of one tenant, from every replica, in order. Returns the way to end it. */
   follow(tenantId: string, listener: (event: DomainEvent) => void): () => void
+  /** Hears what this replica sealed, of all tenants, after the commit. For counters: it must neither block nor throw. */
+  onSealed(listener: (events: readonly DomainEvent[]) => void): void
   checkpoints: CheckpointSigner
   close(): Promise<void>
 }
@@ -43,6 +45,7 @@ export function openEvents({
 }): Events {
   const checkpoints = openCheckpoints(db, clock, vault)
   const followers = new Map<string, Followers>()
+  const sealedListeners: ((events: readonly DomainEvent[]) => void)[] = []
   const sealer = startSealer({
     db,
     log,
@@ -50,6 +53,7 @@ export function openEvents({
     onEvents(events) {
       // Through the bus even to ourselves: one order for every listener, on every replica. What is lost is replayed by seq.
       for (const event of events) bus.publishEvent(event.tenantId, event.type, Buffer.from(JSON.stringify(event)))
+      for (const listener of sealedListeners) listener(events)
     },
   })
   const waking = bus.onWake('outbox', () => sealer.wake())
@@ -73,6 +77,7 @@ export function openEvents({
   return {
     checkpoints,
     wake,
+    onSealed: (listener) => void sealedListeners.push(listener),
     async settled(tenantId) {
       const { n: until } = await db.engine((tx) =>
         tx.one<{ n: number | null }>(sql`select max(n) as n from outbox where tenant_id = ${tenantId}`),

@@ -23,6 +23,8 @@ export interface JobsOptions {
   feed: Feed
   clock: Clock
   log: Logger
+  /** Hears of each job that is handed to a worker or to its verb. For counters. */
+  onDispatch(topic: string): void
 }
 
 /** What the parts of the engine share. */

@@ -294,6 +294,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     for (const entry of taken) {
       if (refused.has(entry)) continue
       if (entry.claimed.verb !== null) {
+        core.onDispatch(entry.claimed.request.topic)
         hooks.run(entry)
         continue
       }
@@ -452,8 +453,8 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   async function deliver(entry: Active, account: string, bytes: Uint8Array): Promise<void> {
     const { claimed, worker } = entry
     const topic = claimed.request.topic
-    if (worker && (await reach(account, `worker.${worker.workerId}.jobs`, bytes))) return
-    if (await reach(account, topic, bytes)) return
+    if (worker && (await reach(account, `worker.${worker.workerId}.jobs`, bytes))) return core.onDispatch(topic)
+    if (await reach(account, topic, bytes)) return core.onDispatch(topic)
     if (find(claimed.tenantId, claimed.id) !== entry) return
     // Nobody there: it waits as jobs without workers do.
     await giveBack([entry], clock.now() + AGAIN_MS)
