@@ -27,6 +27,7 @@ export interface Installation {
   /** Writes connection.json and shows the screen that ends the start. */
   announce(facts: {
     url: string
+    grpc: string
     nats: { url: string; wsUrl: string | undefined }
     say(line: string): void
   }): Promise<void>
@@ -51,10 +52,10 @@ export async function installation(kernel: Kernel): Promise<Installation> {
   return {
     tenant,
     agentToken: await agentToken(kernel, tenant),
-    async announce({ url, nats, say }) {
+    async announce({ url, grpc, nats, say }) {
       const connection: Connection = {
         url,
-        grpc: `${config.host}:${config.grpcPort}`,
+        grpc,
         nats: nats.url,
         natsWebSocket: nats.wsUrl,
         tenant: tenant.slug,

@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { composeHttp, startKernel } from './composition.ts'
+import { composeHttp, openGrpc, startKernel } from './composition.ts'
 import { consoleFiles } from './console-files.ts'
 import { systemClock } from './kernel/clock/index.ts'
 import { ConfigError, explainConfig, loadConfig, printConfig } from './kernel/config/index.ts'
@@ -58,8 +58,11 @@ async function main(): Promise<void> {
     const port = await http.listen(config.port, config.host)
     if (config.fleetPort !== undefined) await http.listen(config.fleetPort, config.host, 'fleet')
     if (config.jobsPort !== undefined) await http.listen(config.jobsPort, config.host, 'jobs')
+    const grpc = openGrpc(kernel, http)
+    closers.push(() => grpc.close())
+    const grpcPort = await grpc.listen(config.host, config.grpcPort)
     const url = config.publicUrl ?? `http://${config.host}:${port}`
-    await installed.announce({ url, nats: managed.nats, say })
+    await installed.announce({ url, grpc: `${config.host}:${grpcPort}`, nats: managed.nats, say })
     if (config.agent.enabled) {
       await managed.startAgent({ url: `http://${config.host}:${port}`, token: installed.agentToken })
       closers.push(() => managed.stopAgent())

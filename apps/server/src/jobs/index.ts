@@ -12,6 +12,7 @@ import { routes as traces } from './traces/routes.ts'
 import { routes as users } from './users/routes.ts'
 
 export { jobsDialect } from './dialect.ts'
+export { openGrpc } from './grpc/server.ts'
 
 /** All that the jobs surface serves. */
 export const jobsRoutes = (kernel: Kernel): Bound[] => [

@@ -6,6 +6,8 @@ import type { Identity } from '../identity/index.ts'
 export interface Readiness {
   /** Why this replica should not be sent requests; empty = it may. The first call waits for the first probe. */
   reasons(): Promise<readonly string[]>
+  /** Hears when that may have changed. Ends with the returned function. */
+  onChange(listener: () => void): () => void
   close(): Promise<void>
 }
 
@@ -19,6 +21,7 @@ export function openReadiness({ db, bus, identity }: { db: Db; bus: Bus; identit
   const closing = new AbortController()
   let failures = 0
   let reasons: readonly string[] | undefined
+  const listeners = new Set<() => void>()
 
   const answers = (work: Promise<unknown>): Promise<boolean> =>
     Promise.race([
@@ -42,7 +45,10 @@ export function openReadiness({ db, bus, identity }: { db: Db; bus: Bus; identit
     const found = parts.flat()
     if (closing.signal.aborted) return
     failures = found.length === 0 ? 0 : failures + 1
-    if (failures === 0 || failures >= FAILURES || reasons === undefined || reasons.length > 0) reasons = found
+    if (failures > 0 && failures < FAILURES && reasons?.length === 0) return
+    const hasChanged = reasons !== undefined && reasons.join() !== found.join()
+    reasons = found
+    if (hasChanged) for (const listener of listeners) listener()
   }
 
   const first = probe()
@@ -59,6 +65,10 @@ export function openReadiness({ db, bus, identity }: { db: Db; bus: Bus; identit
     async reasons() {
       if (reasons === undefined) await first
       return closing.signal.aborted ? ['shutting down'] : (reasons ?? [])
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
     async close() {
       closing.abort()
