@@ -10,19 +10,15 @@ interface Declared {
   permission: string
 }
 
-/** Gives the browser what it needs of the contract, method, path, permission and whether it is a list (and what each built-in role may), without its schemas: they are types there, and would be the larger part of the bundle. */
+/** Gives the browser what it needs of the contract, method, path, permission and whether it is a list, without its schemas: they are types there, and would be the larger part of the bundle. */
 export function contractPlugin(): Plugin {
   return {
     name: 'wheelhouse-contract',
     resolveId: (source) => (source === ID ? `\0${ID}` : undefined),
     async load(id) {
       if (id !== `\0${ID}`) return undefined
-      const { BUILT_IN_ROLES, contract, floorPermissions, rolePatterns } = await import('@wheelhouse/contract')
-      const roles = Object.fromEntries(BUILT_IN_ROLES.map((role) => [role, rolePatterns(role, floorPermissions)]))
-      return [
-        `export const contract = ${JSON.stringify(slim(contract))}`,
-        `export const rolePatterns = ${JSON.stringify(roles)}`,
-      ].join('\n')
+      const { contract } = await import('@wheelhouse/contract')
+      return `export const contract = ${JSON.stringify(slim(contract))}`
     },
   }
 }

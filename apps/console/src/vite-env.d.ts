@@ -3,6 +3,4 @@
 // Made at build time by contract-plugin.ts: the contract's tree with method, path and list mark of each endpoint.
 declare module 'virtual:wheelhouse-contract' {
   export const contract: typeof import('@wheelhouse/contract').contract
-  /** What each built-in role may: patterns of `resource:action`. */
-  export const rolePatterns: Readonly<Record<string, readonly string[]>>
 }

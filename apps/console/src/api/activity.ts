@@ -1,5 +1,5 @@
 import { keepPreviousData, useInfiniteQuery, useMutation } from '@tanstack/react-query'
-import { ask } from './client.ts'
+import { ask, client } from './client.ts'
 import { keys } from './keys.ts'
 import type { AuditEntry, FleetPage } from './wire.ts'
 
@@ -28,19 +28,7 @@ export function useActivity(filter: ActivityFilter, pageSize = 100) {
   })
 }
 
-export interface AuditProof {
-  valid: boolean
-  /** How many rows of the chain were recomputed. */
-  checked: number
-  hash?: string
-  checkpoint?: { seq: number; at: string; keyId: string }
-  reason?: string
-}
-
-/** Asks the server to recompute the chain around one row and to check the signed checkpoint after it. */
+/** Asks the server to recompute the chain and to hold it against the signed checkpoints, and where one row stands in it. */
 export function useVerify() {
-  return useMutation({
-    mutationFn: (id: string) =>
-      ask<AuditProof>('native', 'POST', `/wheelhouse/api/v1/audit/${encodeURIComponent(id)}/verify`, { body: {} }),
-  })
+  return useMutation({ mutationFn: (id: string) => client.native.trail.verifyRow({ params: { id } }) })
 }

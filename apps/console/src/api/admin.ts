@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { ask } from './client.ts'
+import { ask, bearerClient, client } from './client.ts'
 import { keys } from './keys.ts'
-import type { ApiKey, Role, User } from './wire.ts'
+import type { User } from './wire.ts'
 
 export function useUsers() {
   return useQuery({
@@ -37,16 +37,24 @@ export function useUserChanges() {
   }
 }
 
-/** Roles with their subjects; the platform surface, which takes a bearer alone. */
+/** Roles: what they grant, and the subjects their keys reach. */
 export function useRoles() {
-  return useQuery({ queryKey: keys.roles, queryFn: () => ask<Role[]>('platform', 'GET', '/api/v1/admin/roles') })
+  return useQuery({ queryKey: keys.roles, queryFn: () => bearerClient.platform.roles.listRoles({}) })
 }
 
+export type ApiKey = Awaited<ReturnType<typeof bearerClient.platform.keys.listKeys>>[number]
+
+/** The caller's own keys. */
 export function useApiKeys() {
-  return useQuery({
-    queryKey: keys.apiKeys,
-    queryFn: async () => (await ask<{ data: ApiKey[] }>('fleet', 'GET', '/api/v1/me/api-keys')).data,
-  })
+  return useQuery({ queryKey: keys.apiKeys, queryFn: () => bearerClient.platform.keys.listKeys({}) })
+}
+
+export interface NewKey {
+  name: string
+  notes: string
+  expires: string | null
+  /** Whether it may also administer, where its owner may. */
+  admin: boolean
 }
 
 export function useKeyChanges() {
@@ -55,22 +63,20 @@ export function useKeyChanges() {
   return {
     /** The clear key is in this answer and nowhere else. */
     create: useMutation({
-      mutationFn: (input: { name: string; expires_in_days?: number }) =>
-        ask<ApiKey & { key: string }>('fleet', 'POST', '/api/v1/me/api-keys', { body: input }),
+      mutationFn: (key: NewKey) => bearerClient.platform.keys.createKey({ body: key }),
       onSettled,
     }),
     revoke: useMutation({
-      mutationFn: (id: string) =>
-        ask<{ message: string }>('fleet', 'DELETE', `/api/v1/me/api-keys/${encodeURIComponent(id)}`),
+      mutationFn: (id: string) => bearerClient.platform.keys.deleteKey({ params: { id } }),
       onSettled,
     }),
   }
 }
 
-/** Makes a one-time token with which one host joins within the hour. */
+/** Makes a one-time token with which one host joins within the hour, and the line to run there. */
 export function useJoinToken() {
   return useMutation({
     mutationFn: (input: { name?: string; labels?: Record<string, string> }) =>
-      ask<{ token: string; expiresAt: string }>('native', 'POST', '/wheelhouse/api/v1/join-tokens', { body: input }),
+      client.native.join.createToken({ body: input }),
   })
 }

@@ -1,23 +1,12 @@
 import type { Surface } from '@wheelhouse/contract'
 import { ApiError } from '@wheelhouse/sdk/api-error'
 import { createClient, type RawOptions } from '@wheelhouse/sdk/client'
-import { QueryClient } from '@tanstack/react-query'
+import { MutationCache, QueryCache, QueryClient } from '@tanstack/react-query'
 import { contract } from 'virtual:wheelhouse-contract'
 
 export { ApiError }
 
-// The credential of this page: in memory alone. After a reload the HttpOnly cookie of the session stands in for it.
-let token: string | undefined
 const signedOut = new Set<() => void>()
-
-export function setToken(next: string | undefined): void {
-  token = next
-}
-
-/** Whether this page holds a bearer of its own. The platform and release surfaces take no cookie. */
-export function hasToken(): boolean {
-  return token !== undefined
-}
 
 /** Called when the server no longer knows who asks. */
 export function onSignedOut(listener: () => void): () => void {
@@ -25,31 +14,54 @@ export function onSignedOut(listener: () => void): () => void {
   return () => signedOut.delete(listener)
 }
 
-export const client = createClient(contract, { url: '', token: () => token })
+/** The console's client. The session is an HttpOnly cookie: no script ever holds it. */
+export const client = createClient(contract, { url: '' })
+
+const SPARE_MS = 60_000
+let bearer: { token: string; until: number } | undefined
+
+// The platform and release surfaces take no cookie. For them the session is traded for a token of a quarter of an hour, kept in memory alone.
+async function bearerToken(): Promise<string> {
+  if (bearer && bearer.until - SPARE_MS > Date.now()) return bearer.token
+  const issued = await client.native.session.issueToken({})
+  bearer = { token: issued.token, until: Date.parse(issued.expiresAt) }
+  return bearer.token
+}
+
+/** The same for the surfaces that take a bearer alone. */
+export const bearerClient = createClient(contract, { url: '', token: bearerToken })
+
+/** Forgets what was issued to the session that ended. */
+export function forgetBearer(): void {
+  bearer = undefined
+}
 
 interface AskOptions extends RawOptions {
   /** A refusal for want of a session is the caller's to handle. */
   quiet?: boolean
 }
 
-/** Calls a documented path on one surface and gives the body as it came. Refusals are thrown as ApiError; one for want of a session also sends the person to the sign-in page. */
+/** Calls a documented path on one surface and gives the body as it came. Refusals are thrown as ApiError. */
 export async function ask<T>(surface: Surface, method: string, path: string, options: AskOptions = {}): Promise<T> {
+  const { quiet, ...raw } = options
+  const through = surface === 'platform' || surface === 'release' ? bearerClient : client
   try {
-    const { quiet: _quiet, ...raw } = options
-    const answer = await client.request(method, path, {
+    const answer = await through.request(method, path, {
       ...raw,
       headers: { 'x-wheelhouse-surface': surface, ...raw.headers },
     })
     return answer.body as T
   } catch (error) {
-    // A surface that takes no cookie says 401 while the session is alive.
-    const knowsCookie = surface !== 'platform' && surface !== 'release'
-    if (error instanceof ApiError && error.status === 401 && !options.quiet && (knowsCookie || hasToken())) {
-      token = undefined
-      for (const listener of signedOut) listener()
-    }
+    if (!quiet) noticeSignedOut(error)
     throw error
   }
+}
+
+/** A refusal for want of a session sends the person to the sign-in page. */
+function noticeSignedOut(error: unknown): void {
+  if (!(error instanceof ApiError) || error.status !== 401) return
+  forgetBearer()
+  for (const listener of signedOut) listener()
 }
 
 /** A refusal that another try cannot change. */
@@ -58,6 +70,8 @@ function isFinal(error: unknown): boolean {
 }
 
 export const queryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: noticeSignedOut }),
+  mutationCache: new MutationCache({ onError: noticeSignedOut }),
   defaultOptions: {
     queries: {
       staleTime: 10_000,

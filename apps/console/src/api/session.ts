@@ -1,23 +1,18 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { ApiError, ask, setToken } from './client.ts'
+import { ApiError, ask, client, forgetBearer } from './client.ts'
 import { keys } from './keys.ts'
-import type { AuthConfig, ServerStatus, Session } from './wire.ts'
+import type { AuthConfig, ServerStatus } from './wire.ts'
 
-interface LoginAnswer {
-  token: string
-  expires_at: string
-  user: Session
-}
+export type Session = Awaited<ReturnType<typeof client.native.session.getSession>>
 
-/** Who is signed in; null when nobody is. */
+/** Who is signed in and what they may do; null when nobody is. */
 export function useSession() {
   return useQuery({
     queryKey: keys.session,
     staleTime: 5 * 60_000,
     queryFn: async (): Promise<Session | null> => {
       try {
-        const answer = await ask<LoginAnswer>('jobs', 'GET', '/api/v1/auth/session', { quiet: true })
-        return answer.user
+        return await client.native.session.getSession({})
       } catch (error) {
         if (error instanceof ApiError && error.status === 401) return null
         throw error
@@ -44,25 +39,34 @@ export function useStatus() {
   })
 }
 
-/** Signs in and out. The token stays in this page's memory; the cookie that comes with it is HttpOnly. */
+/** Signs in and out. What the session is known by is an HttpOnly cookie; the token in the answer is not kept. */
 export function useSignIn() {
   const cache = useQueryClient()
   return {
     async signIn(username: string, password: string, tenant: string): Promise<void> {
-      const answer = await ask<LoginAnswer>('jobs', 'POST', '/api/v1/auth/login', {
-        quiet: true,
-        body: { username, password, tenant },
-      })
-      setToken(answer.token)
+      await ask('jobs', 'POST', '/api/v1/auth/login', { quiet: true, body: { username, password, tenant } })
+      forgetBearer()
       cache.clear()
-      cache.setQueryData(keys.session, answer.user)
+      await cache.fetchQuery({ queryKey: keys.session, queryFn: () => client.native.session.getSession({}) })
     },
     async signOut(): Promise<void> {
-      await ask<null>('jobs', 'POST', '/api/v1/auth/logout', { quiet: true, body: {} }).finally(() => {
-        setToken(undefined)
+      await client.native.session.endSession({}).finally(() => {
+        forgetBearer()
         cache.clear()
         cache.setQueryData(keys.session, null)
       })
     },
   }
+}
+
+type Device = Awaited<ReturnType<typeof client.native.tokens.lookAtDevice>>
+
+/** What waits behind a user code. */
+export function lookAtDevice(userCode: string): Promise<Device> {
+  return client.native.tokens.lookAtDevice({ body: { user_code: userCode } })
+}
+
+/** Confirms or refuses the login of a device. */
+export function answerDevice(userCode: string, approve: boolean): Promise<{ approved: boolean; client: string }> {
+  return client.native.tokens.approveDevice({ body: { user_code: userCode, approve } })
 }

@@ -1,14 +1,5 @@
 // The documented shapes, as far as the pages read them: fleet.md §2, jobs.md §2 to §9, platform.md §4A.
 
-export interface Session {
-  id: string
-  username: string
-  email?: string
-  display_name?: string
-  tenant: string
-  roles?: string[]
-}
-
 export interface AuthConfig {
   password_enabled: boolean
   user_auth_enabled: boolean
@@ -286,27 +277,16 @@ export interface AuditEntry {
   timestamp: string
 }
 
-export interface User extends Session {
+export interface User {
+  id: string
+  username: string
+  email?: string
+  display_name?: string
+  tenant: string
+  roles?: string[]
   disabled?: boolean
   created_at?: string
   last_login_at?: string
-}
-
-export interface ApiKey {
-  id: string
-  key_prefix: string | null
-  name: string
-  created_at: string
-  expires_at: string | null
-  last_used_at: string | null
-}
-
-export interface Role {
-  name: string
-  description: string
-  permissions: { pub: { allow?: string[]; deny?: string[] }; sub: { allow?: string[]; deny?: string[] } }
-  extensions: string[]
-  builtin: boolean
 }
 
 export interface ServerStatus {

@@ -48,6 +48,7 @@ const routes: readonly [path: string, load: PageLoader][] = [
   ['/fleet/$id', async () => (await import('../features/instance/instance-page.tsx')).InstancePage],
   ['/jobs', async () => (await import('../features/jobs/jobs-page.tsx')).JobsPage],
   ['/jobs/$id', async () => (await import('../features/jobs/job-page.tsx')).JobPage],
+  ['/device', async () => (await import('../features/login/device-page.tsx')).DevicePage],
   ['/admin', async () => (await import('../features/admin/admin-page.tsx')).AdminPage],
 ]
 

@@ -6,8 +6,7 @@ import { useFleetStats, useInstances } from '../api/fleet.ts'
 import { useApprovals } from '../api/jobs.ts'
 import { keys } from '../api/keys.ts'
 import { useLive, useLiveSockets } from '../api/live.ts'
-import { useSignIn, useStatus } from '../api/session.ts'
-import type { Session } from '../api/wire.ts'
+import { useSignIn, useStatus, type Session } from '../api/session.ts'
 import { instanceState } from '../features/fleet/instance-state.ts'
 import { span } from '../ui/age.ts'
 import { useNow } from '../ui/clock.ts'
@@ -69,9 +68,9 @@ export function Shell(props: { session: Session }) {
   const waits = approvals.data?.items.length ?? 0
   return (
     <Frame
-      tenant={session.tenant}
+      tenant={session.tenant.name}
       path={crumbs}
-      user={{ name: session.display_name ?? session.username, roles: session.roles ?? [] }}
+      user={{ name: session.principal.name || session.principal.subject, roles: session.roles }}
       inbox={waits}
       live={live}
       counts={{

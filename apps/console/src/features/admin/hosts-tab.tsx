@@ -8,7 +8,7 @@ import { Button } from '../../ui/button.tsx'
 import { CommandLine } from '../../ui/code-block.tsx'
 import { Field, TextInput } from '../../ui/form.tsx'
 import { Left } from '../../ui/time.tsx'
-import { joinLine, parseLabels } from './join-line.ts'
+import { parseLabels } from './host-labels.ts'
 
 /** Adding a host: a one-time token in the line that is run there. */
 export function HostsTab() {
@@ -18,7 +18,9 @@ export function HostsTab() {
   const [labels, setLabels] = useState('')
   const parsed = parseLabels(labels)
   const nameError =
-    name === '' || /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name) ? undefined : 'Lower case letters, digits and dashes.'
+    name === '' || /^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/.test(name)
+      ? undefined
+      : 'Letters, digits, dots, dashes and underscores; it begins and ends with a letter or digit.'
   return (
     <div className="flex max-w-[760px] flex-col gap-5 p-4 wide:p-5">
       <div>
@@ -73,7 +75,7 @@ export function HostsTab() {
             tone="primary"
             icon={Server}
             busy={join.isPending}
-            off={refusal('native', 'POST', '/wheelhouse/api/v1/join-tokens')}
+            off={refusal('native', 'POST', '/wheelhouse/api/v1/agents/join-tokens')}
           >
             Make a join line
           </Button>
@@ -83,7 +85,7 @@ export function HostsTab() {
       {join.data && (
         <section aria-label="Join line" className="flex flex-col gap-2">
           <h3 className="text-s2 font-strong">Run this on the host</h3>
-          <CommandLine label="Join line" command={joinLine(location.origin, join.data.token, name)} />
+          <CommandLine label="Join line" command={join.data.line} />
           <p className="text-s2 text-ink-3">
             Good for one host, <Left until={join.data.expiresAt} />. It stands in the fleet a few seconds after the line
             has run.

@@ -1,13 +1,12 @@
 import { KeyRound, Plus } from 'lucide-react'
 import { useState } from 'react'
-import { useApiKeys, useKeyChanges } from '../../api/admin.ts'
+import { useApiKeys, useKeyChanges, type ApiKey } from '../../api/admin.ts'
 import { failureOf } from '../../api/failure.ts'
-import type { ApiKey } from '../../api/wire.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
-import { Field, Select, TextInput } from '../../ui/form.tsx'
+import { Checkbox, Field, Select, TextInput } from '../../ui/form.tsx'
 import { Dialog } from '../../ui/overlay.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
 import { toast } from '../../ui/toast.tsx'
@@ -21,6 +20,7 @@ const LIVES = [
   { value: '365', label: 'A year' },
   { value: 'never', label: 'Does not expire' },
 ] as const
+const DAY_MS = 86_400_000
 type Life = (typeof LIVES)[number]['value']
 
 /** The keys with which programs act for you. */
@@ -55,19 +55,21 @@ export function KeysTab() {
       ) : (
         <PlainTable
           label="Your API keys"
-          heads={['Name', 'Begins with', 'Made', 'Last used', 'Ends', '']}
+          heads={['Name', 'Kind', 'Made', 'Last used', 'Ends', '']}
           rows={(list.data ?? []).map((key) => ({
             id: key.id,
             cells: [
-              <b key="name" className="font-medium text-ink">
-                {key.name}
-              </b>,
-              <span key="prefix" className="mono">
-                {key.key_prefix ?? '–'}…
+              <span key="name" className="block py-1.5">
+                <b className="font-medium text-ink">{key.name}</b>
+                <span className="block text-s1 text-ink-3">
+                  {key.admin ? 'may administer' : 'does not administer'}
+                  {key.notes && `, ${key.notes}`}
+                </span>
               </span>,
-              <Age key="made" at={key.created_at} suffix=" ago" />,
-              key.last_used_at ? <Age key="used" at={key.last_used_at} suffix=" ago" /> : 'never',
-              key.expires_at ? <Left key="ends" until={key.expires_at} /> : 'does not',
+              key.kind,
+              <Age key="made" at={key.created} suffix=" ago" />,
+              key.lastUsed ? <Age key="used" at={key.lastUsed} suffix=" ago" /> : 'never',
+              key.expires ? <Left key="ends" until={key.expires} /> : 'does not',
               <Revoke key="revoke" of={key} onRevoke={() => revoke.mutateAsync(key.id)} />,
             ],
           }))}
@@ -120,11 +122,18 @@ function NewKey(props: { onClose: () => void; onMade: (name: string, secret: str
   const { create } = useKeyChanges()
   const [name, setName] = useState('')
   const [life, setLife] = useState<Life>('90')
+  const [notes, setNotes] = useState('')
+  const [admin, setAdmin] = useState(false)
   const submit = () => {
     if (name.trim() === '') return
     create.mutate(
-      { name: name.trim(), ...(life === 'never' ? {} : { expires_in_days: Number(life) }) },
-      { onSuccess: (made) => props.onMade(made.name, made.key) },
+      {
+        name: name.trim(),
+        notes: notes.trim(),
+        admin,
+        expires: life === 'never' ? null : new Date(Date.now() + Number(life) * DAY_MS).toISOString(),
+      },
+      { onSuccess: (made) => props.onMade(made.name, made.token) },
     )
   }
   return (
@@ -170,6 +179,12 @@ function NewKey(props: { onClose: () => void; onMade: (name: string, secret: str
         <Field label="Ends after">
           {(shape) => <Select label="Ends after" shape={shape} value={life} onChange={setLife} options={LIVES} />}
         </Field>
+        <Field label="Notes" optional>
+          {(shape) => (
+            <TextInput {...shape} value={notes} maxLength={2000} onChange={(event) => setNotes(event.target.value)} />
+          )}
+        </Field>
+        <Checkbox checked={admin} onChange={setAdmin} label="It may also administer, where you may" />
         {create.isError && <Note status="failed">{failureOf(create.error).message} No key was made.</Note>}
       </form>
     </Dialog>

@@ -1,18 +1,11 @@
-import { LogIn } from 'lucide-react'
 import { useRoles } from '../../api/admin.ts'
-import { ApiError, hasToken } from '../../api/client.ts'
-import { useSignIn } from '../../api/session.ts'
-import { rolePatterns } from 'virtual:wheelhouse-contract'
 import { FailureView } from '../../app/failure-view.tsx'
-import { Button } from '../../ui/button.tsx'
-import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
+import { SkeletonRows } from '../../ui/states.tsx'
 import { PlainTable } from './plain-table.tsx'
 
 /** What each role may: its permissions, and which NATS subjects and extensions it reaches. */
 export function RolesTab() {
   const roles = useRoles()
-  const { signOut } = useSignIn()
-  const needsBearer = roles.error instanceof ApiError && roles.error.status === 401 && !hasToken()
   return (
     <div className="flex flex-col gap-4 p-4 wide:p-5">
       <div>
@@ -23,19 +16,6 @@ export function RolesTab() {
       </div>
       {roles.isPending ? (
         <SkeletonRows rows={6} />
-      ) : needsBearer ? (
-        <EmptyState
-          icon={LogIn}
-          title="Roles need a fresh sign-in"
-          className="px-0!"
-          acts={
-            <Button size="sm" tone="primary" onClick={() => void signOut()}>
-              Sign in again
-            </Button>
-          }
-        >
-          They are read with a token that a page keeps in its memory alone. This page was loaded anew and has none.
-        </EmptyState>
       ) : roles.isError && !roles.data ? (
         <FailureView error={roles.error} what="the roles" onRetry={() => void roles.refetch()} />
       ) : (
@@ -52,7 +32,7 @@ export function RolesTab() {
                   {role.description && `, ${role.description}`}
                 </span>
               </span>,
-              <Patterns key="permissions" of={rolePatterns[role.name] ?? []} />,
+              <Patterns key="permissions" of={role.grants} />,
               <Patterns key="pub" of={role.permissions.pub.allow ?? []} />,
               <Patterns key="sub" of={role.permissions.sub.allow ?? []} />,
               role.extensions.join(', ') || 'none',

@@ -73,7 +73,7 @@ export function UsersTab() {
           heads={['Name', 'E-mail', 'Role', 'Last seen', 'Added', '']}
           rows={(users.data ?? []).map((user) => {
             const role = ROLES.find((each) => each.value === user.roles?.[0])?.value
-            const self = user.id === session?.id
+            const self = user.id === session?.principal.id
             return {
               id: user.id,
               cells: [
