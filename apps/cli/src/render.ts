@@ -33,12 +33,13 @@ export function table<T>(items: readonly T[], columns: Columns<T>, voice: Voice,
   )
 }
 
-/** One item, a line for each column. */
+/** One item, a line for each column that has something to say. */
 export function card<T>(item: T, columns: Columns<T>, voice: Voice): string {
   const width = Math.max(...Object.keys(columns).map((head) => head.length))
   return Object.entries(columns)
-    .map(([head, cell]) => {
-      const text = harmless(String(cell(item) ?? '–') || '–')
+    .map(([head, cell]) => [head, harmless(String(cell(item) ?? ''))] as const)
+    .filter(([, text]) => text !== '' && text !== '–')
+    .map(([head, text]) => {
       const indented = text.replace(/\n/g, `\n${' '.repeat(width + 2)}`)
       return `${voice.paint('bold', head.padEnd(width))}  ${toned(indented, voice)}`
     })

@@ -158,7 +158,8 @@ export function row<const E extends Endpoint, T = Item<E>>(
       else voice.say('Nothing found.')
       if (endpoint.list) tellMore(answer.value as ListReply<T>, call)
     } else if (spec.columns) voice.line(card(answer.value as T, spec.columns, voice))
-    if (spec.said) voice.say(spec.said(answer.value, call))
+    const said = spec.said?.(answer.value, call)
+    if (said) voice.say(said)
   }
 
   return {

@@ -61,7 +61,14 @@ export const exec: Command = {
 }
 
 function request({ args, flags }: Call) {
-  const [command = '', ...rest] = args.rest('command')
+  const words = args.rest('command')
+  const [command = '', ...rest] = words[0] === '--' ? words.slice(1) : words
+  if (words[0] !== '--' && command.startsWith('-'))
+    throw new CliError(
+      EXIT.usage,
+      `${command} stands behind the machine’s name.`,
+      'Flags go before it; what runs there goes behind --',
+    )
   if (command === '')
     throw new CliError(EXIT.usage, 'Which command?', 'wheelhouse instance exec HOST -- COMMAND ARGUMENTS')
   const timeout = flags.text('timeout')
@@ -72,7 +79,7 @@ function request({ args, flags }: Call) {
     command,
     timeoutMs: timeout === undefined ? 30_000 : durationMs(timeout),
     ...(rest.length > 0 ? { args: rest } : {}),
-    ...(Object.keys(env).length > 0 ? { env } : {}),
+    env,
     ...(workingDir === undefined ? {} : { workingDir }),
   }
 }
@@ -104,37 +111,15 @@ async function stop(call: Call, jobId: string): Promise<number> {
   return EXIT.interrupted
 }
 
-/** What policy would say of exactly this command, with the facts of the machine that it would see. */
-async function preview(call: Call, body: ReturnType<typeof request>): Promise<number> {
-  const { voice, format } = call
-  const { client } = call.session()
-  const instance = await client.fleet.instances.getInstance({ params: { id: body.instanceId }, signal: call.signal })
-  const labels = Object.entries(instance.tags).map(([key, value]) => [`instance.labels.${key}`, value])
-  const answer = await client.exchange('jobs', contract.jobs.policy.explainPolicy, {
-    body: {
-      topic: 'job.wh.fleet.command.execute',
-      facts: {
-        'instance.id': instance.id,
-        'instance.name': instance.name,
-        'instance.provider': instance.provider,
-        'instance.status': instance.status,
-        ...Object.fromEntries(labels),
-        command: shellLine([body.command, ...(body.args ?? [])]),
-        'reach.instances': 1,
-      },
-    },
-    signal: call.signal,
+/** What policy would say of exactly this command, on the facts that it would see. */
+async function preview(call: Call, { timeoutMs: _timeoutMs, env: _env, ...input }: ReturnType<typeof request>) {
+  const { voice, format, signal } = call
+  const { body, value } = await call.session().client.exchange('native', contract.native.verbs.previewVerb, {
+    params: { name: 'command:execute' },
+    body: { input },
+    signal,
   })
-  if (format === 'json' || format === 'yaml') voice.line(serialised(format, answer.body))
-  else voice.line(`${answer.value.decision.replace('DECISION_TYPE_', '')}: ${answer.value.why}`)
-  return (
-    { DECISION_TYPE_DENY: EXIT.denied, DECISION_TYPE_REQUIRE_HUMAN: EXIT.held }[answer.value.decision as string] ??
-    EXIT.ok
-  )
+  if (format === 'json' || format === 'yaml') voice.line(serialised(format, body))
+  else voice.line(`${value.decision}: ${value.why}`)
+  return value.decision === 'DENY' ? EXIT.denied : value.decision === 'REQUIRE_APPROVAL' ? EXIT.held : EXIT.ok
 }
-
-const shellLine = ([program = '', ...args]: readonly string[]): string =>
-  [
-    program,
-    ...args.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`)),
-  ].join(' ')

@@ -102,13 +102,11 @@ async function credentialFor(call: Call, url: string): Promise<Credential> {
     ? (await readStdin(io)).replace(/\r?\n$/, '')
     : await askHidden(call, 'Password', '--password-stdin')
   const tenant = flags.text('tenant')
-  const { body } = await connect(url, undefined).request('POST', '/api/v1/auth/login', {
+  const made = await connect(url, undefined).jobs.auth.login({
     body: { username, password, ...(tenant ? { tenant } : {}) },
-    headers: { 'x-wheelhouse-surface': 'jobs' },
     signal,
   })
-  const { token, expires_at: expiresAt } = body as { token: string; expires_at: string }
-  return { token, expiresAt, isSession: true, keep: false }
+  return { token: made.token, expiresAt: made.expires_at, isSession: true, keep: false }
 }
 
 const keepAsIs = ({ token, expiresAt }: Credential): Pick<Context, 'token' | 'expiresAt' | 'keyId'> => ({
@@ -138,10 +136,7 @@ async function retire({ voice }: Call, before: Context | undefined, now: Context
     .catch(() => voice.say('The key of the time before could not be revoked; it ends by itself.'))
 }
 
-const closeSession = (client: Client): Promise<unknown> =>
-  client
-    .request('POST', '/api/v1/auth/logout', { body: {}, headers: { 'x-wheelhouse-surface': 'jobs' } })
-    .catch(() => undefined)
+const closeSession = (client: Client): Promise<unknown> => client.jobs.auth.logout({}).catch(() => undefined)
 
 export const logout: Command = {
   name: 'logout',

@@ -53,14 +53,13 @@ const check: Command = {
       },
       signal,
     })
-    const { decision, why, trace, remediations, ruleId } = answer.value
+    const { decision, why, trace } = answer.value
     const word = decision.replace('DECISION_TYPE_', '')
     if (format === 'json' || format === 'yaml') voice.line(serialised(format, answer.body))
     else if (format === 'name') voice.line(word)
     else {
       const tone = word === 'DENY' ? 'red' : word.startsWith('ALLOW') ? 'green' : 'yellow'
-      voice.line(`${voice.paint(tone, word)}${ruleId ? ` by rule ${ruleId}` : ''}: ${harmless(why)}`)
-      for (const { title, summary } of remediations) voice.line(`  Instead: ${harmless(title)}. ${harmless(summary)}`)
+      voice.line(`${voice.paint(tone, word)}: ${harmless(why)}`)
       if (flags.on('trace'))
         for (const { rule_id: rule, matched, failed_on: on } of trace)
           voice.line(`  ${matched ? '✓' : '·'} ${rule}${matched ? '' : `: ${harmless(on ?? 'did not match')}`}`)

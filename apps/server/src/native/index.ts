@@ -10,6 +10,7 @@ import { routes as roleBindings } from './role-bindings/routes.ts'
 import { routes as session } from './session/routes.ts'
 import { routes as tokens } from './tokens/routes.ts'
 import { routes as trail } from './trail/routes.ts'
+import { routes as verbs } from './verbs/routes.ts'
 
 /** What Wheelhouse serves beside the four documents. */
 export const nativeRoutes = (kernel: Kernel): Bound[] => [
@@ -23,4 +24,5 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...join(kernel),
   ...trail(kernel),
   ...jobOutput(kernel),
+  ...verbs(kernel),
 ]

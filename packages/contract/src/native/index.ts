@@ -8,6 +8,7 @@ import { roleBindings } from './role-bindings.ts'
 import { session } from './session.ts'
 import { tokens } from './tokens.ts'
 import { trail } from './trail.ts'
+import { verbs } from './verbs.ts'
 
 /** The areas of the native surface, one file each. */
 export const native = {
@@ -21,4 +22,5 @@ export const native = {
   principals,
   join,
   trail,
+  verbs,
 } as const
