@@ -38,13 +38,14 @@ export function composeHttp(
   kernel: Kernel,
   options: { checkReplies: boolean; fallback?: HttpOptions['fallback'] },
 ): HttpServer {
-  const { config, clock, log, db, authenticator, tokens } = kernel
+  const { config, clock, log, db, vault, authenticator, tokens } = kernel
   const watch = openWatch(authenticator, log)
   kernel.identity.onChanged(() => watch.look())
   const http = buildHttp({
     edge: {
       watch,
       gate: { db, clock, authenticator, tokens },
+      vault,
       clock,
       log,
       limits: openLimits(clock, config.rateLimits.scale),

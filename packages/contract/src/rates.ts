@@ -28,6 +28,8 @@ export const RATES = {
   // release.md §4
   'release-standard': { limit: 1000, windowMs: minute, burst: 100, by: 'principal', headers: true },
   'release-premium': { limit: 5000, windowMs: minute, burst: 500, by: 'principal', headers: true },
+  // failed authentication, and the registration of agents, whose tokens are guessed at like passwords
+  'release-auth': { limit: 60, windowMs: minute, by: 'ip' },
   'release-agent': { limit: 120, windowMs: minute, by: 'principal', headers: true },
   // jobs.md §1.4: 50 a second, burst 100, one bucket a tenant
   'jobs-tenant': { limit: 50, windowMs: 1000, burst: 100, by: 'tenant' },

@@ -36,6 +36,7 @@ export const releaseDialect: Dialect = {
   lenientQuery: false,
   paging: { pageSize: ['pageSize'], defaultPageSize: 20, maxPageSize: 100, refuse: true, grammar: true },
   idempotencyConflict: 409,
+  failedAuthentication: 'release-auth',
   exposedHeaders: [
     'X-RateLimit-Limit',
     'X-RateLimit-Remaining',

@@ -1,4 +1,4 @@
-import type { Endpoint, Fault, Page, Surface } from '@wheelhouse/contract'
+import type { Endpoint, Fault, Page, RateClass, Surface } from '@wheelhouse/contract'
 import type { Instant } from '../clock/index.ts'
 import type { Principal } from '../identity/index.ts'
 
@@ -45,6 +45,8 @@ export interface Dialect {
     grammar: boolean
   }
   idempotencyConflict: 409 | 422
+  /** The bucket of an address that failed authentication is taken from, where the document names one (release.md §4). */
+  failedAuthentication?: RateClass
   exposedHeaders: readonly string[]
   allowedHeaders: readonly string[]
   success(value: unknown, page: Page<unknown> | undefined, facts: RenderFacts): unknown

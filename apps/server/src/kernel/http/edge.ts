@@ -4,7 +4,9 @@ import type { Logger } from 'pino'
 import { type AuditEntry, record } from '../audit/index.ts'
 import type { Clock } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
+import type { Tx } from '../db/index.ts'
 import { actorOf, can, type Principal } from '../identity/index.ts'
+import type { Vault } from '../vault/index.ts'
 import type { AuditNote, Bound, RequestFacts } from './context.ts'
 import { type Gate, identify } from './credentials.ts'
 import type { Dialect } from './dialect.ts'
@@ -18,6 +20,7 @@ import { replyMismatch, validate, withoutNulls } from './validate.ts'
 
 export interface Edge {
   gate: Gate
+  vault: Vault
   clock: Clock
   log: Logger
   limits: Limits
@@ -79,7 +82,7 @@ export async function admit(
   ).catch((error: unknown) => {
     // Public endpoints do not mind a stale credential: they never asked for one.
     if (isPublic && error instanceof Fault && error.status === 401) return undefined
-    throw error
+    return countFailure(edge, passage, error)
   })
   if (identified) {
     passage.principal = identified.principal
@@ -104,6 +107,13 @@ export async function admit(
       roles: identified.principal.roles,
     })
   }
+}
+
+/** Throws what was thrown; where it was a bad credential, guesses cost the address (release.md §4). */
+async function countFailure(edge: Edge, { dialect, facts }: Passage, error: unknown): Promise<never> {
+  if (error instanceof Fault && error.status === 401 && dialect.failedAuthentication)
+    await edge.limits.take(dialect.failedAuthentication, { ip: facts.ip })
+  throw error
 }
 
 function rateClassOf(edge: Edge, endpoint: Endpoint, principal: Principal | undefined): RateClass {
@@ -228,7 +238,7 @@ export async function perform(
     // What depends on the object is denied by the handler; the trail knows no difference.
     if (principal && error instanceof Fault && error.code.startsWith('PERM_'))
       await recordDenial(edge, passage, principal, { code: error.code, ...error.details })
-    throw error
+    return countFailure(edge, passage, error)
   }
 }
 
@@ -241,32 +251,54 @@ async function act(
 ): Promise<Sent> {
   const { bound, principal } = passage
   const { endpoint, handler } = bound
-  if (!principal || endpoint.transaction === 'none' || endpoint.permission === 'public') {
+  if (!principal) return render(edge, passage, await handler(context))
+  const { db } = edge.gate
+  const key = endpoint.idempotency === 'edge' ? passage.facts.header('idempotency-key') : undefined
+  const repeats = key === undefined ? undefined : repeatsOf(edge, passage, principal, key, rawBody)
+  if (endpoint.transaction === 'none' || endpoint.permission === 'public') {
+    const before = repeats && (await db.tenant(principal.tenantId, (tx) => repeats.recall(tx)))
+    if (before) return replayed(before)
     const sent = render(edge, passage, await handler(context))
-    if (principal && isAudited(endpoint, passage)) {
-      await edge.gate.db.tenant(principal.tenantId, (tx) =>
-        record(tx, auditEntry(edge, passage, principal, parts, 'ok')),
-      )
+    if (repeats || isAudited(endpoint, passage)) {
+      await db.tenant(principal.tenantId, async (tx) => {
+        if (isAudited(endpoint, passage)) await record(tx, auditEntry(edge, passage, principal, parts, 'ok'))
+        await repeats?.remember(tx, sent)
+      })
     }
     return sent
   }
-  const key = endpoint.idempotency === 'edge' ? passage.facts.header('idempotency-key') : undefined
-  if (key !== undefined) checkKey(key)
-  const answer = await edge.gate.db.tenant(principal.tenantId, async (tx) => {
-    // The object is part of what was asked: the same body for another one is another request.
-    const body = Buffer.concat([Buffer.from(`${passage.facts.path}\0`), rawBody ?? Buffer.alloc(0)])
-    const scope = `${principal.id} ${endpoint.method} ${endpoint.path}`
-    const before = key === undefined ? undefined : await recall(tx, scope, key, body)
+  const answer = await db.tenant(principal.tenantId, async (tx) => {
+    const before = await repeats?.recall(tx)
     if (before) return replayed(before)
     const sent = render(edge, passage, await handler({ ...context, tx }))
     if (isAudited(endpoint, passage))
       await record(tx, auditEntry(edge, passage, principal, parts, 'ok', resultId(sent)))
-    if (key !== undefined) await remember(tx, edge.clock.now(), scope, key, body, storable(sent))
+    await repeats?.remember(tx, sent)
     if (isAudited(endpoint, passage)) crashPoint('request:before-commit')
     return sent
   })
   if (isAudited(endpoint, passage)) crashPoint('request:after-commit')
   return answer
+}
+
+/** What an idempotency key stands for: this caller's request of this route, for this object, with this body. Replies lie sealed, for some show secrets once. */
+function repeatsOf(edge: Edge, passage: Passage, principal: Principal, key: string, rawBody: Buffer | undefined) {
+  checkKey(key)
+  const { endpoint } = passage.bound
+  const body = Buffer.concat([Buffer.from(`${passage.facts.path}\0`), rawBody ?? Buffer.alloc(0)])
+  const scope = `${principal.id} ${endpoint.method} ${endpoint.path}`
+  const context = `reply ${principal.tenantId} ${scope} ${key}`
+  return {
+    async recall(tx: Tx): Promise<StoredReply | undefined> {
+      const known = await recall(tx, scope, key, body)
+      return known && { ...known, body: known.body === null ? null : edge.vault.open(known.body, context) }
+    },
+    async remember(tx: Tx, sent: Sent): Promise<void> {
+      const reply = storable(sent)
+      const sealed = reply.body === null ? null : edge.vault.seal(reply.body, context)
+      await remember(tx, edge.clock.now(), scope, key, body, { ...reply, body: sealed })
+    },
+  }
 }
 
 const replayed = ({ status, headers, body }: StoredReply): Sent => ({
