@@ -73,6 +73,8 @@ export interface Bus extends AccountTraffic {
   ping(): Promise<number>
   /** Whether JetStream answers within 2 s. */
   jetStreamUsable(): Promise<boolean>
+  /** Runs when the connection is lost: what was published the moment before may be lost with it. */
+  onDisconnect(run: () => void): void
   /** Runs after each reconnection: what was published meanwhile was lost. */
   onReconnect(run: () => void): void
   /** Lets handlers finish what has arrived, then closes. */
@@ -85,6 +87,7 @@ const PROBE_MS = 2_000
 export async function openBus(options: BusOptions): Promise<Bus> {
   const { urls, keys, log, clock = systemClock, connectTimeoutMs = 30_000 } = options
   const reconnected: (() => void)[] = []
+  const disconnected: (() => void)[] = []
   /** Ends the questions that wait for another replica: their answers went down with the connection. */
   const asking = new Set<() => void>()
   const common = { urls, log, clock, connectTimeoutMs }
@@ -115,6 +118,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     onDisconnect: () => {
       traffic.disconnected()
       for (const fail of asking) fail()
+      for (const run of disconnected) run()
     },
   }).catch(away)
   const { connection } = link
@@ -212,6 +216,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
         throw error
       }
     },
+    onDisconnect: (run) => void disconnected.push(run),
     onReconnect: (run) => void reconnected.push(run),
     async close() {
       await link.drain()

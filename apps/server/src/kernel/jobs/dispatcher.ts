@@ -45,6 +45,8 @@ export interface Active {
   worker: Worker | null
   /** Ends what runs in this process. */
   abort: AbortController | null
+  /** When it was last sent to a worker; 0 = not yet. */
+  sentAt: Instant
 }
 
 export interface Dispatcher {
@@ -59,6 +61,11 @@ export interface Dispatcher {
   all(): IterableIterator<Active>
   /** Prolongs all claims; those that are no longer ours are given up. */
   renewAll(): Promise<void>
+  /**
+   * The bus was away: what went to workers since then is sent once more under the same fence, as it may have been lost, or its result.
+   * Workers that keep the rule of CAP take the second one for what it is.
+   */
+  resend(since: Instant): void
   /** Claims whose worker is gone go back. */
   workersLost(lost: readonly Worker[]): Promise<void>
   /** Stops taking work. Resolves when no claim is under way. */
@@ -281,6 +288,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
       claimed: each,
       worker: each.workerId === null ? null : (spare.get(keyOf(each.tenantId, each.workerId)) ?? null),
       abort: null,
+      sentAt: 0,
     }))
     // Every plan counted its worker; those whose slot stayed empty are free again.
     for (const worker of planned) if (worker) worker.inFlight -= 1
@@ -423,7 +431,8 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   function send(entry: Active): void {
     const { claimed, worker } = entry
     const account = worker?.account ?? claimed.account
-    if (account === null) return void giveBack([entry], clock.now() + AGAIN_MS).catch(unsent)
+    entry.sentAt = clock.now()
+    if (account === null) return unsent(entry, new Error('the tenant has no account on the bus'))
     const packet = newPacket(claimed.traceId, 'scheduler', clock.now(), {
       case: 'jobRequest',
       value: workerRequest({
@@ -444,10 +453,19 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
         .catch((failed: unknown) => log.error({ err: failed }, 'A job that is too large could not be ended'))
       return
     }
-    void deliver(entry, account, bytes).catch(unsent)
+    void deliver(entry, account, bytes).catch((error: unknown) => unsent(entry, error))
   }
 
-  const unsent = (error: unknown): void => log.warn({ err: error }, 'A job could not be sent; its lease will run out')
+  /** The bus or the database is away. Whether the worker has got it is not known; it is sent anew under the next fence. */
+  function unsent(entry: Active, error: unknown): void {
+    const { tenantId, id } = entry.claimed
+    log.warn({ err: error, jobId: id }, 'A job could not be sent; it is tried again')
+    if (find(tenantId, id) !== entry) return
+    // A claim that cannot be given back is not prolonged any more, so its lease runs out.
+    giveBack([entry], clock.now() + AGAIN_MS).catch((failed: unknown) =>
+      log.warn({ err: failed, jobId: id }, 'A claim could not be given back; its lease will run out'),
+    )
+  }
 
   /** To the worker itself when it listens there, else to whoever subscribes to the topic (jobs.md 17.4 with its fix). */
   async function deliver(entry: Active, account: string, bytes: Uint8Array): Promise<void> {
@@ -533,6 +551,13 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
         if (ours.has(keyOf(tenantId, id)) || find(tenantId, id) !== entry) continue
         forget(tenantId, id)
         hooks.detach(entry)
+      }
+      kick()
+    },
+    resend(since) {
+      listeners.clear()
+      for (const entry of active.values()) {
+        if (entry.claimed.verb === null && entry.sentAt >= since) send(entry)
       }
       kick()
     },

@@ -23,6 +23,9 @@ import { openSweeps } from './sweeps.ts'
 import type { Ended } from './verb.ts'
 import { openWorkers, type Workers } from './workers.ts'
 
+/** A bus that went away without a word is noticed after so long at most (three pings): what was sent in that time is in doubt. */
+const IN_DOUBT_MS = 30_000
+
 /** The whole engine: what domains use, what the jobs surface needs beside it, and its life. */
 export interface JobEngine extends Jobs {
   submitBatched(principal: Principal, job: NewJob): Promise<Submitted>
@@ -175,6 +178,17 @@ export function openJobs(options: JobsOptions): JobEngine {
   const sweeps = openSweeps(core, { dispatcher: made, holds, end, tellWorker })
   let doors: ReturnType<typeof openBusDoors> | undefined
   const listening: { close(): void }[] = []
+  let busLostAt: number | undefined
+  bus.onDisconnect(() => (busLostAt ??= clock.now()))
+  bus.onReconnect(() => {
+    const since = (busLostAt ?? clock.now()) - IN_DOUBT_MS
+    busLostAt = undefined
+    if (!started) return
+    // What has ended meanwhile must not be done again.
+    void Promise.resolve(doors?.drain())
+      .catch(failed)
+      .then(() => made.resend(since))
+  })
 
   const engine: JobEngine = {
     holds,
