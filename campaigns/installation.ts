@@ -51,8 +51,6 @@ export class Installation {
   #server: BegunServer | undefined
   #connection: Connection | undefined
   #said = ''
-  /** How often the server ended although nobody killed it. */
-  gaveUp: string[] = []
 
   private constructor(env: Record<string, string>) {
     this.#env = env
@@ -165,13 +163,16 @@ export class Installation {
     if (left.length > 0) throw new Error(`processes are left: ${left.join(', ')}`)
   }
 
-  /** Ends everything hard and removes the files. */
-  async dispose(): Promise<void> {
+  /** Ends everything hard. */
+  async end(): Promise<void> {
     if (this.#server && this.#server.process.exitCode === null && this.#server.process.signalCode === null) {
       this.#server.process.kill('SIGKILL')
       await this.#server.ended
     }
     await until('no process is left', () => processesBelow(this.home).length === 0, 20_000)
+  }
+
+  remove(): void {
     rmSync(this.home, { recursive: true, force: true })
   }
 }

@@ -58,6 +58,7 @@ export async function killCampaign({
   let overlapping = 0
   let abandonedStarts = 0
   let up: Promise<void> = Promise.resolve()
+  let story: Story | undefined
 
   /** Starts until it stands; a start whose child is killed may give up, the next one must not need anything else. */
   async function startAgain(): Promise<void> {
@@ -72,7 +73,7 @@ export async function killCampaign({
 
   try {
     if (!(await installation.start())) throw new Error(`the first start failed:\n${installation.output}`)
-    const story = new Story(installation, pace)
+    story = new Story(installation, pace)
     await story.begin()
     say(`the story runs in ${installation.home}`)
     for (let number = 1; number <= kills; number++) {
@@ -102,6 +103,7 @@ export async function killCampaign({
     await story.settle()
     const findings = await check(installation, story)
     await story.close()
+    story = undefined
     await installation.stop().catch((error: unknown) => findings.violations.push(String(error)))
     if (findings.violations.length > 0) keep = true
     return {
@@ -118,8 +120,10 @@ export async function killCampaign({
     keep = true
     throw error
   } finally {
+    await story?.close()
+    await installation.end()
     if (keep) say(`the installation is kept in ${installation.home}`)
-    else await installation.dispose()
+    else installation.remove()
   }
 }
 

@@ -42,6 +42,7 @@ export class Story {
   #running = true
   #loops: Promise<void>[] = []
   #number = 0
+  #decided = 0
   /** Held jobs that nobody has decided on. */
   #asked: string[] = []
   #commands = new Set<Promise<void>>()
@@ -109,7 +110,7 @@ export class Story {
   async #decide(): Promise<void> {
     const jobId = this.#asked.shift()
     if (jobId === undefined) return
-    const decision = this.#number % 2 === 0 ? 'approve' : 'reject'
+    const decision = this.#decided++ % 2 === 0 ? 'approve' : 'reject'
     this.journal.write({ kind: 'decision', jobId, decision, at: Date.now() })
     let tries = 0
     await this.#until(`decision on ${jobId}`, [200], async () => {

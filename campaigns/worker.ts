@@ -23,6 +23,8 @@ const need = (name: string): string => {
 const id = need('WORKER_ID')
 const out = openSync(need('WORKER_EFFECTS'), 'a')
 let active = 0
+/** Claims that were taken, with the result once there is one: a message that comes twice is not performed twice. */
+const known = new Map<string, Uint8Array | undefined>()
 
 function packet(payload: NonNullable<MessageInitShape<typeof BusPacketSchema>['payload']>): Uint8Array {
   return toBinary(
@@ -39,6 +41,13 @@ function perform({ jobId, attempt }: JobRequest): void {
 
 async function take(connection: NatsConnection, request: JobRequest): Promise<void> {
   const { jobId, attempt } = request
+  const claim = `${jobId} ${attempt}`
+  if (known.has(claim)) {
+    const before = known.get(claim)
+    if (before) await deliver(connection, before)
+    return
+  }
+  known.set(claim, undefined)
   active += 1
   try {
     connection.publish(
@@ -58,6 +67,7 @@ async function take(connection: NatsConnection, request: JobRequest): Promise<vo
         resultPtr: `redis://res:${jobId}`,
       }),
     })
+    known.set(claim, result)
     await deliver(connection, result)
   } finally {
     active -= 1
