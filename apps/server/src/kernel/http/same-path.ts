@@ -22,15 +22,17 @@ export function chooseSurface(candidates: readonly Bound[], headers: IncomingHtt
     (typeof named === 'string' ? candidates.find((each) => each.surface === named) : undefined) ??
     (byId ? of(byId(lastSegment)) : undefined) ??
     (headers['x-tenant-id'] === undefined ? undefined : of('jobs')) ??
-    of(byCredential(headers)) ??
+    byCredential(headers)
+      .map(of)
+      .find((bound) => bound !== undefined) ??
     first
   )
 }
 
-/** A JWT is release's; a fleet cookie or key header is fleet's; any other opaque key prefers jobs. */
-function byCredential(headers: IncomingHttpHeaders): Surface {
+/** A JWT is release's; a fleet cookie or key header is fleet's; any other opaque key prefers jobs, then fleet. */
+function byCredential(headers: IncomingHttpHeaders): Surface[] {
   const bearer = headers.authorization?.split(/\s+/)[1]
-  if (bearer !== undefined && isJwt(bearer)) return 'release'
-  if (headers.cookie?.includes('wheelhouse_session=') || headers['x-api-key'] !== undefined) return 'fleet'
-  return 'jobs'
+  if (bearer !== undefined && isJwt(bearer)) return ['release']
+  if (headers.cookie?.includes('wheelhouse_session=') || headers['x-api-key'] !== undefined) return ['fleet']
+  return ['jobs', 'fleet']
 }

@@ -232,7 +232,7 @@ function factsOf(
     surface,
     method: raw.method ?? 'GET',
     path: (raw.url ?? '/').split('?')[0] ?? '/',
-    ip: addressOf(raw.socket?.remoteAddress ?? '127.0.0.1', headers['x-forwarded-for']),
+    ip: addressOf(raw.socket?.remoteAddress ?? '127.0.0.1', headers['x-forwarded-for'], headers['x-real-ip']),
     userAgent: (header('user-agent') ?? '').slice(0, 512),
     traceId: parent?.[1] ?? v4().replaceAll('-', ''),
     header,

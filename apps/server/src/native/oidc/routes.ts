@@ -45,6 +45,7 @@ export const routes = (kernel: Kernel) => {
         reply.header('Cache-Control', 'no-store')
         return nothing
       }
+      provider()
       const browser = cookieOf({ cookie: request.header('cookie') }, BROWSER) ?? ''
       const flow = await takeFlow(kernel, query.state ?? '', browser)
       reply.cookie(BROWSER, '', 0)

@@ -63,7 +63,7 @@ describe('a page’s token', () => {
   })
 
   test('is not given to another site', async () => {
-    for (const headers of [{ cookie }, { cookie, origin: 'https://evil.example' }])
+    for (const headers of [{ cookie }, { cookie, origin: 'https://evil.example' }] as Record<string, string>[])
       expect(await world.call('POST', `${PATH}/token`, { as: null, headers })).toMatchObject({
         status: 403,
         body: { code: 'PERM_CSRF' },
