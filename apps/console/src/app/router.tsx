@@ -4,6 +4,7 @@ import {
   createRouter,
   lazyRouteComponent,
   Navigate,
+  type ErrorComponentProps,
   Outlet,
   useRouterState,
 } from '@tanstack/react-router'
@@ -97,12 +98,12 @@ function NotFound() {
 }
 
 // A page fails alone; the frame around it goes on.
-function Broken(props: { error: Error; reset: () => void }) {
+function Broken(props: ErrorComponentProps) {
   return (
     <>
       <h1 className="sr-only">This page failed</h1>
       <ErrorState title="This page failed" onRetry={props.reset}>
-        {props.error.message} Nothing was changed.
+        {props.error instanceof Error ? props.error.message : String(props.error)} Nothing was changed.
       </ErrorState>
     </>
   )

@@ -27,7 +27,7 @@ export function LoginPage() {
   const [error, setError] = useState<string>()
   const back = safeReturn(url['to'])
 
-  if (session.data) return <Navigate href={back} replace />
+  if (session.data) return <Navigate to="/" href={back} replace />
 
   const submit = async () => {
     setBusy(true)
