@@ -1,4 +1,7 @@
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
@@ -16,7 +19,8 @@ import {
   type ServerReflectionResponse,
 } from '@wheelhouse/contract/proto/reflection_pb'
 import { DecisionType, SafetyKernel } from '@wheelhouse/contract/proto/safety_pb'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { selfSigned } from '../../testing/certificate.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { definitionOf } from './definition.ts'
 import { type GrpcServer, openGrpc } from './server.ts'
@@ -28,6 +32,7 @@ let client: Client
 
 beforeAll(async () => {
   world = await openWorld()
+  await vi.waitFor(async () => expect(await world.kernel.readiness.reasons()).toEqual([]), 20_000)
   server = openGrpc(world.kernel, world.http)
   port = await server.listen('127.0.0.1', 0)
   client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
@@ -274,6 +279,29 @@ test('a port that is taken is named', async () => {
   const second = openGrpc(world.kernel, world.http)
   await expect(second.listen('127.0.0.1', port)).rejects.toMatchObject({ code: 'EADDRINUSE', port })
   await second.close()
+})
+
+test('speaks TLS, and nothing else, where a certificate is set', async () => {
+  const { cert, key } = selfSigned()
+  const folder = mkdtempSync(join(tmpdir(), 'wh-grpc-'))
+  const grpcTls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+  writeFileSync(grpcTls.cert, cert)
+  writeFileSync(grpcTls.key, key)
+  const door = openGrpc({ ...world.kernel, config: { ...world.kernel.config, grpcTls } }, world.http)
+  const address = `localhost:${await door.listen('127.0.0.1', 0)}`
+  const before = client
+  try {
+    client = new Client(address, credentials.createSsl(Buffer.from(cert)))
+    await expect(call(submitJob, { prompt: 'sealed' })).resolves.toHaveProperty('jobId')
+    client.close()
+    client = new Client(address, credentials.createInsecure())
+    expect(await refusal(call(submitJob, { prompt: 'open' }))).toMatchObject({ code: status.UNAVAILABLE })
+  } finally {
+    client.close()
+    client = before
+    await door.close()
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('one budget counts both doors', async () => {
