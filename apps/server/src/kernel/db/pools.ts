@@ -44,7 +44,10 @@ function pool(options: DbOptions, role: string, max: number): pg.Pool {
     application_name: `wheelhouse ${role}`,
     options: `-c role=${role} -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000`,
   })
-  made.on('error', (error) => options.log.warn({ err: error, role }, 'An idle database connection was lost'))
+  // While it is checked out the pool does not listen, and an error that nobody hears ends the process. The next statement says it.
+  made.on('connect', (client) => void client.on('error', () => undefined))
+  // The error itself carries the whole connection.
+  made.on('error', ({ message }) => options.log.warn({ reason: message, role }, 'An idle database connection was lost'))
   return made
 }
 
