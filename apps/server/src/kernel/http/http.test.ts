@@ -1,15 +1,8 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Fault, type Surface, SURFACES } from '@wheelhouse/contract'
-import { fleetDialect } from '../../fleet/index.ts'
-import { jobsDialect } from '../../jobs/index.ts'
-import { platformDialect } from '../../platform/index.ts'
-import { releaseDialect } from '../../release/index.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { openSession } from '../identity/index.ts'
-import type { Dialect } from './dialect.ts'
 import { recall, remember } from './idempotency.ts'
-import { nativeDialect } from './native-dialect.ts'
 
 let world: World
 beforeAll(async () => {
@@ -258,35 +251,5 @@ describe('idempotency keys', () => {
       body: '{"a":1}',
     })
     expect(await db.tenant(world.b.id, (tx) => recall(tx, 'scope', 'racing', body))).toBeUndefined()
-  })
-})
-
-describe('one condition in five manners', () => {
-  const dialects: Record<Surface, Dialect> = {
-    platform: platformDialect,
-    fleet: fleetDialect,
-    release: releaseDialect,
-    jobs: jobsDialect,
-    native: nativeDialect,
-  }
-  const facts = { requestId: 'r', now: 0, method: 'GET', path: '/p' }
-
-  test.each(SURFACES)('%s', (surface) => {
-    const render = (fault: Fault) => {
-      const { status, body } = dialects[surface].error(fault, facts)
-      return { status, body: JSON.parse(JSON.stringify(body)) as unknown }
-    }
-    expect({
-      notFound: render(new Fault('RES_NOT_FOUND', { kind: 'thing' })),
-      conflict: render(new Fault('RES_CONFLICT')),
-      invalid: render(
-        new Fault(
-          'VAL_SCHEMA',
-          { in: 'body' },
-          { message: 'name is wrong', violations: [{ field: 'name', message: 'is wrong', code: 'type' }] },
-        ),
-      ),
-      tooMany: render(new Fault('RATE_LIMIT_EXCEEDED', {}, { retryAfterMs: 2000 })),
-    }).toMatchSnapshot()
   })
 })

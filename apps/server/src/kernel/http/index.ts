@@ -9,12 +9,12 @@ export {
   serve,
   type Upgraded,
 } from './context.ts'
-export { cookieOf, type Gate, pathClassOf, type TokenAuthority } from './credentials.ts'
+export { cookieOf, type Gate, type TokenAuthority } from './credentials.ts'
 export { type Dialect, pageCount, type RenderFacts } from './dialect.ts'
 export { type Edge } from './edge.ts'
 export { openLimits, type Limits } from './limits.ts'
 export { nativeDialect } from './native-dialect.ts'
 export { openOrigins, type Origins } from './origins.ts'
-export { buildHttp, type HttpOptions, type HttpServer, SECURITY_HEADERS } from './server.ts'
+export { buildHttp, type HttpOptions, type HttpServer } from './server.ts'
 export { validate } from './validate.ts'
 export { openWatch } from './watch.ts'

@@ -1,6 +1,5 @@
 export { authenticator, type Authenticator } from './authenticate.ts'
 export {
-  ADMIN_EMAIL,
   createTenant,
   findTenant,
   type FirstSecrets,
@@ -14,7 +13,7 @@ export { type Identity, openIdentity } from './identity.ts'
 export { type ApiKey, createKey, findKey, type KeyChange, keysOf, type NewKey, revokeKey, updateKey } from './keys.ts'
 export { login, type LoggedIn, type LoginAttempt, provePassword } from './login.ts'
 export { type OidcFlow, type OidcProvider, openOidc } from './oidc.ts'
-export { checkPassword, hashPassword, requireStrongPassword } from './passwords.ts'
+export { hashPassword, requireStrongPassword } from './passwords.ts'
 export {
   type AccessObject,
   type Actor,
@@ -27,26 +26,8 @@ export {
   type PrincipalKind,
   systemPrincipal,
 } from './principal.ts'
-export {
-  bareGroup,
-  groupsOf,
-  groupSpellings,
-  installRoles,
-  patternsOf,
-  type RoleRules,
-  rolesOf,
-  userRoles,
-} from './roles.ts'
-export {
-  closeSession,
-  closeSessionsOf,
-  IDLE_MS,
-  issueTicket,
-  type NewSession,
-  openSession,
-  redeemTicket,
-  SESSION_MS,
-} from './sessions.ts'
+export { groupsOf, groupSpellings, patternsOf, type RoleRules, rolesOf, userRoles } from './roles.ts'
+export { closeSession, closeSessionsOf, issueTicket, type NewSession, openSession, redeemTicket } from './sessions.ts'
 export {
   beyondCeiling,
   meetPatterns,
@@ -56,7 +37,7 @@ export {
   type SubjectSide,
 } from './subject-rights.ts'
 export { openTokens, TOKEN_AUDIENCE, TOKEN_ISSUER, type Tokens } from './token-authority.ts'
-export { isJwt, isKeyToken, type KeyKind, newKeyToken, newOpaqueToken, secretHash } from './tokens.ts'
+export { isJwt, type KeyKind, newOpaqueToken, secretHash } from './tokens.ts'
 export {
   bindRole,
   changeUser,
@@ -64,7 +45,6 @@ export {
   findUser,
   listUsers,
   type NewUser,
-  normalised,
   removeUser,
   type User,
   type UserChange,
