@@ -1,16 +1,9 @@
-export { newNkey, publicKeyOf, isPublicKey, type Nkey } from './nkeys.ts'
+export { newNkey, type Nkey } from './nkeys.ts'
 export { newOperator, natsServerConfig, type OperatorKeys, type NatsServerOptions } from './operator.ts'
 export { type Permission } from './jwt.ts'
 export { type AccountKind } from './account-claims.ts'
-export { covers, overlaps, subjectProblem, subscriptionProblem } from './subjects.ts'
-export {
-  accountKindOf,
-  capabilityProblems,
-  mintUser,
-  type Capabilities,
-  type UserCredential,
-  type UserGrant,
-} from './users.ts'
+export { covers, subjectProblem, subscriptionProblem } from './subjects.ts'
+export { accountKindOf, capabilityProblems, type Capabilities, type UserCredential, type UserGrant } from './users.ts'
 export { openBus, type Bus, type BusOptions, type BusStatus } from './connection.ts'
 export { type GatherOptions } from './account-traffic.ts'
 export { type AccountMessage, type BusMessage, type Handler, type Headers, type Listening } from './message.ts'
@@ -20,10 +13,8 @@ export {
   decodePacket,
   encodePacket,
   jetStreamAck,
-  MAX_PACKET_BYTES,
   newPacket,
   streamFrame,
   type Decoded,
   type PacketPayload,
 } from './cap.ts'
-export { signPacket, verifyPacket } from './cap-signature.ts'

@@ -2,8 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject,
 import { type Clock, ids, iso, type Instant } from '../clock/index.ts'
 import { at, type Db, jsonb, sql } from '../db/index.ts'
 import type { Vault } from '../vault/index.ts'
-import type { Chain } from './sealed.ts'
-import type { MovedHead } from './sealer.ts'
+import type { Chain, MovedHead } from './sealed.ts'
 
 const PAYLOAD_TYPE = 'application/vnd.wheelhouse.checkpoint+json'
 const EVERY_MS = 60_000

@@ -39,3 +39,12 @@ export function linkHash(previous: Buffer, link: Link): Buffer {
     .update(row ?? '')
     .digest()
 }
+
+/** How far a batch has brought a chain. */
+export interface MovedHead {
+  tenantId: string
+  chain: Chain
+  seq: number
+  hash: Buffer
+  added: number
+}

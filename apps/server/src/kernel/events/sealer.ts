@@ -3,7 +3,7 @@ import { type Instant, pause } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
 import { type Db, sql, type Tx } from '../db/index.ts'
 import type { CheckpointSigner } from './checkpoints.ts'
-import { type Chain, type DomainEvent, FIRST_HASH, linkHash } from './sealed.ts'
+import { type Chain, type DomainEvent, FIRST_HASH, linkHash, type MovedHead } from './sealed.ts'
 
 const BATCH = 1000
 const SWEEP_MS = 1000
@@ -97,14 +97,6 @@ export function startSealer(options: SealerOptions): Sealer {
       await running
     },
   }
-}
-
-export interface MovedHead {
-  tenantId: string
-  chain: Chain
-  seq: number
-  hash: Buffer
-  added: number
 }
 
 interface Sealed {

@@ -1,27 +1,18 @@
-export { BASE_ID, PolicySourceError, compilePolicy, type PolicySource } from './compile.ts'
+export { PolicySourceError, compilePolicy, type PolicySource } from './compile.ts'
 export type { Snapshot } from './snapshot.ts'
 export type { Constraints, Remediation } from './constraints.ts'
-export { type Decision, type DecisionName, DEFAULT_APPROVAL } from './decision.ts'
+export { type Decision, type DecisionName } from './decision.ts'
 export { DEFAULT_POLICY, DEFAULT_POLICY_ID } from './default-policy.ts'
 export { evaluate } from './evaluate.ts'
 export { explain, type Explanation, type TraceEntry } from './explain.ts'
 export type { Facts } from './facts.ts'
-export { contentHash, jobHash, snapshotId } from './hash.ts'
-export {
-  type ApprovalTerms,
-  type Policy,
-  PolicySyntaxError,
-  type Rule,
-  type TenantPolicy,
-  type Verdict,
-  describeProblem,
-  parsePolicy,
-} from './language.ts'
+export { contentHash, jobHash } from './hash.ts'
+export { type ApprovalTerms, type Policy, type Rule, type TenantPolicy, type Verdict } from './language.ts'
 export type { FactCondition, Match, McpLists } from './match.ts'
 export { checkResponse, constraintsMessage, constraintsRecord, decisionRecord, remediationRecord } from './render.ts'
 export type { PolicyRequest } from './request.ts'
 export { type ListedRules, type ListedSource, listRules } from './rule-list.ts'
-export { compileDraft, simulate } from './simulate.ts'
+export { simulate } from './simulate.ts'
 export type { Problem } from './yaml-reader.ts'
 export {
   type CapturedDocument,
@@ -37,11 +28,9 @@ export { type LoadedPolicy, PolicyEngine, type PolicyEngineOptions, listSnapshot
 export {
   type PolicyDocument,
   type PolicyWrite,
-  checkContent,
   deleteDocument,
   getDocument,
   installDefaultPolicy,
   listDocuments,
   putDocument,
-  raiseRevision,
 } from './store.ts'
