@@ -2,9 +2,11 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join as path, resolve } from 'node:path'
 import { contract } from '@wheelhouse/contract'
+import { ApiError } from '@wheelhouse/sdk'
 import { pairs } from '../cells.ts'
 import type { Call, Command, Group } from '../command.ts'
 import { CliError, EXIT } from '../exit.ts'
+import { readStdin } from '../io.ts'
 import { row } from '../row.ts'
 import { connect } from '../session.ts'
 import { serverUrl } from '../target.ts'
@@ -30,8 +32,14 @@ const invite = row('native', createToken, {
 const join: Command = {
   name: 'join',
   summary: 'Join this host: trade the token for a key of its own and run the agent',
-  args: ['url', 'token'],
+  args: ['[url]', '[token]'],
   flags: [
+    {
+      name: 'token',
+      kind: 'text',
+      value: 'token',
+      summary: 'the token; - reads it from stdin, where process lists do not show it',
+    },
     { name: 'name', kind: 'text', value: 'name', summary: 'the name of this host, where the token names none' },
     { name: 'label', kind: 'pairs', value: 'key=value', summary: 'what this host says of itself; may be repeated' },
     {
@@ -48,15 +56,22 @@ const join: Command = {
     'wheelhouse agent join https://wheelhouse.example.com whj_… --unit | sudo tee /etc/systemd/system/wheelhouse-agent.service',
   ],
   async run(call) {
-    const { args, flags, voice, io, signal } = call
-    const url = serverUrl(args.one('url'))
+    const { flags, voice, io, signal } = call
+    const { url, token } = await whereTo(call)
     const folder = flags.text('folder') === undefined ? defaultFolder() : resolve(io.cwd, flags.text('folder') ?? '')
     // Made first: a token is good once, and what follows must not fail for want of a folder.
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const joined = await connect(url, undefined).native.join.join({
-      body: { token: args.one('token'), name: hostName(flags.text('name')) },
-      signal,
-    })
+    const joined = await connect(url, undefined)
+      .native.join.join({ body: { token, name: hostName(flags.text('name')) }, signal })
+      .catch((error: unknown) => {
+        if (error instanceof ApiError && error.status === 401)
+          throw new CliError(
+            EXIT.auth,
+            error.message,
+            'Make another one: wheelhouse agent invite, or Admin, Hosts in the console.',
+          )
+        throw error
+      })
     const tokenFile = path(folder, 'token')
     writeFileSync(tokenFile, `${joined.token}\n`, { mode: 0o600 })
     chmodSync(tokenFile, 0o600)
@@ -65,6 +80,16 @@ const join: Command = {
     const known = ['--url', url, '--id', joined.name, '--token-file', tokenFile, '--data-dir', folder]
     return begin(call, labels === '' ? known : [...known, '--labels', labels])
   },
+}
+
+/** Server and token: `join URL TOKEN`, or `--url` and `--token` as the console's line says them. */
+async function whereTo({ args, flags, io, targetFlags }: Call): Promise<{ url: string; token: string }> {
+  const words = [args.maybe('url'), args.maybe('token')].filter((word) => word !== undefined)
+  const url = targetFlags.url ?? words.shift()
+  const given = flags.text('token') ?? words.shift()
+  if (url === undefined || given === undefined)
+    throw new CliError(EXIT.usage, 'Say which server and with which token.', 'wheelhouse agent join URL TOKEN')
+  return { url: serverUrl(url), token: (given === '-' ? await readStdin(io) : given).trim() }
 }
 
 async function begin({ flags, voice, signal }: Call, agentArgs: readonly string[]): Promise<number> {
@@ -111,7 +136,7 @@ const unit = (words: readonly string[]): string =>
     `ExecStart=${words.map((word) => quoted(word).replaceAll('%', '%%')).join(' ')}`,
     'Restart=always',
     'RestartSec=2',
-    'KillMode=process',
+    'KillMode=mixed',
     '',
     '[Install]',
     'WantedBy=multi-user.target',

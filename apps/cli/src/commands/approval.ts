@@ -1,6 +1,8 @@
 import { contract } from '@wheelhouse/contract'
+import { ApiError } from '@wheelhouse/sdk'
 import { age, instant } from '../cells.ts'
 import type { Command, Group } from '../command.ts'
+import { CliError, EXIT } from '../exit.ts'
 import { row } from '../row.ts'
 
 const { approvals } = contract.jobs
@@ -46,20 +48,34 @@ function shown(show: unknown): string | undefined {
 }
 
 /** A vote for or against a held job, bound to exactly what was shown. */
-export const decide = (name: 'approve' | 'reject', complete: NonNullable<Command['complete']>): Command =>
-  row('jobs', approvals[`${name}Job`], {
+export function decide(name: 'approve' | 'reject'): Command {
+  const vote = row('jobs', approvals[`${name}Job`], {
     name,
-    complete,
+    complete: heldJobs,
     about: { reason: 'why; stands in the trail', note: 'a longer note' },
     said: (_, { args }) =>
       name === 'approve'
         ? `Approved. Follow it: wheelhouse job watch ${args.one('job_id')}`
         : `Rejected ${args.one('job_id')}; it ends as denied.`,
   })
+  return {
+    ...vote,
+    run: async (call) => {
+      try {
+        return await vote.run(call)
+      } catch (error) {
+        // This surface tells by its text alone what was wrong (jobs.md 1.3).
+        if (error instanceof ApiError && error.status === 403 && error.message.includes('yourself'))
+          throw new CliError(EXIT.denied, error.message, 'Another person must decide: the rule asks for a second one.')
+        throw error
+      }
+    },
+  }
+}
 
 export const approvalGroup: Group = {
   name: 'approval',
   aliases: ['approvals', 'inbox'],
   summary: 'What waits for a decision',
-  commands: [list, decide('approve', heldJobs), decide('reject', heldJobs)],
+  commands: [list, decide('approve'), decide('reject')],
 }

@@ -52,7 +52,11 @@ export const exec: Command = {
       return started.approvalRequired ? EXIT.held : EXIT.ok
     }
     const asData = format === 'json' || format === 'yaml'
-    const seen = await follow(call, jobId, { showOutput: !asData, stopWhenHeld: !flags.on('wait') })
+    const seen = await follow(call, jobId, {
+      showOutput: !asData,
+      stopWhenHeld: !flags.on('wait'),
+      onInterrupt: 'cancels it',
+    })
     if (seen.kind === 'interrupted') return stop(call, jobId)
     const ended = await client.exchange('fleet', contract.fleet.commands.getCommand, { params: { id: started.id } })
     if (asData) voice.line(serialised(format, ended.body))

@@ -2,13 +2,14 @@ import type { EndEvent, StateEvent } from '@wheelhouse/contract/native/job-outpu
 import type { Call } from '../command.ts'
 import { EXIT } from '../exit.ts'
 import { followJob } from '../job-stream.ts'
-import { serialised } from '../render.ts'
 
 export interface FollowOptions {
   /** Output of the job goes to the streams of the same name; else it is only heard. */
   showOutput: boolean
   /** Returns as soon as the job waits for approval, instead of waiting with it. */
   stopWhenHeld: boolean
+  /** What Ctrl-C does to a job that waits for approval, for the hint. */
+  onInterrupt: 'leaves it' | 'cancels it'
   /** Ends the look without ending the job. */
   timeoutMs?: number
 }
@@ -38,7 +39,7 @@ export async function follow(call: Call, jobId: string, options: FollowOptions):
         break
       case 'state':
         if (event.state === 'APPROVAL_REQUIRED' && options.stopWhenHeld) return { kind: 'held', state: event }
-        if (event.state !== told) tellState(call, jobId, event)
+        if (event.state !== told) tellState(call, jobId, event, options)
         told = event.state
         break
       case 'end':
@@ -48,10 +49,10 @@ export async function follow(call: Call, jobId: string, options: FollowOptions):
   return call.signal.aborted ? { kind: 'interrupted' } : { kind: 'timeout' }
 }
 
-function tellState({ voice }: Call, jobId: string, state: StateEvent): void {
+function tellState({ voice }: Call, jobId: string, state: StateEvent, { onInterrupt }: FollowOptions): void {
   if (state.state === 'APPROVAL_REQUIRED') {
     tellHeld(voice, jobId, state)
-    voice.say('Waiting for the decision; Ctrl-C stops waiting, not the job.')
+    voice.say(`Waiting for the decision; Ctrl-C ${onInterrupt}.`)
   } else if (state.state !== 'RUNNING') voice.say(voice.tint('dim', `${state.state.toLowerCase()}…`))
 }
 
@@ -74,7 +75,3 @@ export function tellEnd({ voice }: Call, jobId: string, { state, code, message }
 /** The exit code of a job's end. */
 export const endCode = ({ state }: EndEvent): number =>
   state === 'SUCCEEDED' ? EXIT.ok : state === 'DENIED' ? EXIT.denied : state === 'TIMEOUT' ? EXIT.timeout : EXIT.failed
-
-/** The end as data, for -o json and yaml. */
-export const showEnd = ({ voice, format }: Call, body: unknown): void =>
-  voice.line(serialised(format === 'yaml' ? 'yaml' : 'json', body))

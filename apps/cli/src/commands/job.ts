@@ -115,6 +115,7 @@ const watch: Command = {
     const seen = await follow(call, jobId, {
       showOutput: !asData,
       stopWhenHeld: false,
+      onInterrupt: 'leaves it',
       ...(timeout === undefined ? {} : { timeoutMs: durationMs(timeout) }),
     })
     if (asData && seen.kind === 'ended') voice.line(serialised(format, seen.end))
@@ -139,6 +140,7 @@ const output: Command = {
     const seen = await follow(call, jobId, {
       showOutput: true,
       stopWhenHeld: true,
+      onInterrupt: 'leaves it',
       // What is there comes at once; without -f the rest is not waited for.
       ...(isOver || call.flags.on('follow') ? {} : { timeoutMs: 1500 }),
     })
@@ -151,16 +153,5 @@ export const jobGroup: Group = {
   name: 'job',
   aliases: ['jobs', 'j'],
   summary: 'Governed jobs: whatever changes the world',
-  commands: [
-    submit(told),
-    list,
-    get,
-    watch,
-    output,
-    why(jobIds),
-    decide('approve', jobIds),
-    decide('reject', jobIds),
-    cancel,
-    retry,
-  ],
+  commands: [submit(told), list, get, watch, output, why(jobIds), decide('approve'), decide('reject'), cancel, retry],
 }

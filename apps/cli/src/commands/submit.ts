@@ -90,6 +90,7 @@ export const submit = (told: Told): Command => ({
     const seen = await follow(call, jobId, {
       showOutput: format === 'table',
       stopWhenHeld: false,
+      onInterrupt: 'leaves it',
       ...(timeout === undefined ? {} : { timeoutMs: durationMs(timeout) }),
     })
     if (seen.kind === 'ended' && format !== 'table') {
