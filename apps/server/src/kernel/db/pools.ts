@@ -35,14 +35,14 @@ export interface Db {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-function pool(options: DbOptions, role: string, max: number): pg.Pool {
+function pool(options: DbOptions, role: string, max: number, settings = ''): pg.Pool {
   const made = new pg.Pool({
     connectionString: options.url,
     max,
     idleTimeoutMillis: 60_000,
     connectionTimeoutMillis: 5_000,
     application_name: `wheelhouse ${role}`,
-    options: `-c role=${role} -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000`,
+    options: `-c role=${role} -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000 ${settings}`,
   })
   // While it is checked out the pool does not listen, and an error that nobody hears ends the process. The next statement says it.
   made.on('connect', (client) => void client.on('error', () => undefined))
@@ -55,7 +55,8 @@ function pool(options: DbOptions, role: string, max: number): pg.Pool {
 export function openDb(options: DbOptions): Db {
   const max = options.maxConnections ?? 24
   const tenants = pool(options, 'wh_tenant', max)
-  const engines = pool(options, 'wh_engine', Math.max(6, Math.ceil(max / 3)))
+  // Batches go by key: without fresh statistics a plan that reads a growing table whole would be kept for minutes.
+  const engines = pool(options, 'wh_engine', Math.max(6, Math.ceil(max / 3)), '-c enable_seqscan=off -c jit=off')
   const auths = pool(options, 'wh_auth', Math.max(4, Math.ceil(max / 4)))
   const readers = pool(options, 'wh_reader', Math.max(4, Math.ceil(max / 4)))
 

@@ -3,6 +3,7 @@ import { at, jsonb, sql, type Tx } from '../db/index.ts'
 import type { Actor } from '../identity/index.ts'
 import type { TerminalState } from './jobs.ts'
 import type { JobRequest } from './request.ts'
+import { byKey } from './queue.ts'
 import { microseconds } from './store.ts'
 import { wireStatus } from './state.ts'
 
@@ -43,49 +44,50 @@ export const SYSTEM_ACTOR: Actor = {
   onBehalfOf: [],
 }
 
+// The input is carried through every step, so that each joins one table by its primary key.
 const END = `
 with input as (
   select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[],
     $11::bigint[], $12::text[], $13::uuid[])
   as i(tenant_id, id, fence, account, worker_id, state, result_ptr, code, message, at, us, status, event_id)
 ), mine as (
-  select q.tenant_id, q.id, i.state in ('failed', 'timed_out') and q.attempt < q.max_attempts as retry from job_queue q
-  join input i on i.tenant_id = q.tenant_id and i.id = q.id
-  where (q.state = 'leased' or (q.state = 'ready' and q.recoveries > 0)) and q.pool <> 'wh'
-    -- A result that does not say which claim it answers must not end a later attempt: one comes at the earliest 800 ms after the other.
-    and (i.fence <> 0 or q.started_at is null or i.at >= q.started_at - interval '500 milliseconds')
-    and (i.fence = 0 or i.fence = q.fence)
-    and (i.account = '' or q.account is null or q.account = i.account)
-    and (i.fence <> 0 or i.worker_id = '' or q.worker_id is null or q.worker_id = i.worker_id)
-  order by q.tenant_id, q.id for update of q
+  select i.tenant_id, i.id, i.state, i.result_ptr, i.code, i.message, i.at, i.us, i.status, i.event_id, i.worker_id as sender,
+    i.state in ('failed', 'timed_out') and q.attempt < q.max_attempts as retry,
+    q.attempt, q.started_at, q.worker_id, q.pool, q.fence
+  from input i cross join lateral (
+    select * from job_queue q
+    where q.tenant_id = i.tenant_id and q.id = i.id and q.pool <> 'wh'
+      and (q.state = 'leased' or (q.state = 'ready' and q.recoveries > 0))
+      -- A result that does not say which claim it answers must not end a later attempt: one comes at the earliest 800 ms after the other.
+      and (i.fence <> 0 or q.started_at is null or i.at >= q.started_at - interval '500 milliseconds')
+      and (i.fence = 0 or i.fence = q.fence)
+      and (i.account = '' or q.account is null or q.account = i.account)
+      and (i.fence <> 0 or i.worker_id = '' or q.worker_id is null or q.worker_id = i.worker_id)
+    for update) q
 ), gone as (
-  delete from job_queue q using mine m where m.tenant_id = q.tenant_id and m.id = q.id and not m.retry
-  returning q.tenant_id, q.id, q.attempt, q.started_at, q.worker_id, q.pool, q.fence
+  delete from job_queue q using mine m where m.tenant_id = q.tenant_id and m.id = q.id and not m.retry returning m.*
 ), ended as (
-  update jobs j set state = i.state, updated_us = i.us, ended_at = i.at, started_at = g.started_at, attempts = g.attempt,
-    worker_id = coalesce(nullif(i.worker_id, ''), g.worker_id), result_ptr = nullif(i.result_ptr, ''), error_code = nullif(i.code, ''),
-    error_message = nullif(i.message, '')
-  from gone g join input i on i.tenant_id = g.tenant_id and i.id = g.id
-  where j.tenant_id = g.tenant_id and j.id = g.id
-  returning j.tenant_id, j.id, j.trace_id, j.topic, g.pool, j.worker_id, g.fence, j.attempts
+  update jobs j set state = g.state, updated_us = g.us, ended_at = g.at, started_at = g.started_at, attempts = g.attempt,
+    worker_id = coalesce(nullif(g.sender, ''), g.worker_id), result_ptr = nullif(g.result_ptr, ''), error_code = nullif(g.code, ''),
+    error_message = nullif(g.message, '')
+  from gone g where j.tenant_id = g.tenant_id and j.id = g.id
+  returning g.*, j.trace_id, j.topic, j.worker_id as ended_by
 ), dead as (
   insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at)
-  select e.tenant_id, e.id, e.topic, i.status, i.message, i.code, 'RUNNING', e.attempts, i.at
-  from ended e join input i on i.tenant_id = e.tenant_id and i.id = e.id where i.state <> 'succeeded'
+  select tenant_id, id, topic, status, message, code, 'RUNNING', attempt, at from ended where state <> 'succeeded'
   on conflict (tenant_id, job_id) do update set status = excluded.status, reason = excluded.reason, reason_code = excluded.reason_code,
     last_state = excluded.last_state, attempts = excluded.attempts, created_at = excluded.created_at
 ), boxed as (
   insert into outbox (tenant_id, id, kind, at, body)
-  select e.tenant_id, i.event_id, 'event', i.at, jsonb_build_object('type', 'job.' || i.state, 'actor', $14::jsonb,
-    'resource', jsonb_build_object('kind', 'job', 'id', e.id), 'correlationId', e.trace_id, 'schema', 1,
-    'data', jsonb_strip_nulls(jsonb_build_object('topic', e.topic, 'traceId', e.trace_id, 'workerId', e.worker_id, 'attempts', e.attempts,
-      'resultPtr', nullif(i.result_ptr, ''), 'code', nullif(i.code, ''), 'message', nullif(i.message, ''))))
-  from ended e join input i on i.tenant_id = e.tenant_id and i.id = e.id
+  select tenant_id, event_id, 'event', at, jsonb_build_object('type', 'job.' || state, 'actor', $14::jsonb,
+    'resource', jsonb_build_object('kind', 'job', 'id', id), 'correlationId', trace_id, 'schema', 1,
+    'data', jsonb_strip_nulls(jsonb_build_object('topic', topic, 'traceId', trace_id, 'workerId', ended_by, 'attempts', attempt,
+      'resultPtr', nullif(result_ptr, ''), 'code', nullif(code, ''), 'message', nullif(message, ''))))
+  from ended
 )
-select tenant_id as "tenantId", id, trace_id as "traceId", topic, pool, worker_id as "workerId", fence, attempts as attempt, false as retry from ended
+select tenant_id as "tenantId", id, trace_id as "traceId", topic, pool, ended_by as "workerId", fence, attempt, false as retry from ended
 union all
-select q.tenant_id, q.id, '', '', q.pool, q.worker_id, q.fence, q.attempt, true
-from mine m join job_queue q on q.tenant_id = m.tenant_id and q.id = m.id where m.retry`
+select tenant_id, id, '', '', pool, worker_id, fence, attempt, true from mine where retry`
 
 /**
  * Ends jobs of workers: the first terminal result of the current claim wins, all others change nothing (decisions D5, fencing).
@@ -110,6 +112,7 @@ export async function endJobs(tx: Tx, given: readonly EndItem[]): Promise<EndedR
       now.push(item)
     }
   }
+  now.sort(byKey)
   const of = <V>(pick: (item: EndItem) => V): V[] => now.map(pick)
   const { rows } = await tx.query<EndedRow & Record<string, unknown>>(END, [
     of(({ tenantId }) => tenantId),

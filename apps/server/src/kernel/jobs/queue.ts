@@ -44,24 +44,23 @@ export interface Claimed {
   principal: Principal | null
 }
 
+// Each tenant's slots lie together: the k-th job of a tenant gets the slot at `first + k`. Joins go by primary key alone, or a long
+// queue would be read whole.
 const CLAIM = `
-with slots as (
-  select s.*, row_number() over (partition by tenant_id order by ord) as k
-  from unnest($2::uuid[], $3::text[], $4::text[]) with ordinality as s(tenant_id, worker_id, account, ord)
-), share as (
-  select tenant_id, count(*)::int as most, min(ord) as ord from slots group by tenant_id
+with share as (
+  select * from unnest($2::uuid[], $3::int[], $4::int[]) as s(tenant_id, most, first)
 ), picked as materialized (
-  select q.* from share s cross join lateral (
+  select q.*, s.first from share s cross join lateral (
     select tenant_id, id, priority, n from job_queue
     where state = 'ready' and pool = $1 and tenant_id = s.tenant_id
     order by priority desc, n limit s.most for update skip locked) q
 ), numbered as (
-  select tenant_id, id, row_number() over (partition by tenant_id order by priority desc, n) as k from picked
+  select tenant_id, id, first + row_number() over (partition by tenant_id order by priority desc, n) as slot from picked
 )
-update job_queue q set state = 'leased', fence = q.fence + 1, lease_owner = $5, lease_until = $6, started_at = $7, run_at = null,
-  expires_at = least(q.deadline, $7::timestamptz + q.timeout_ms * interval '1 millisecond'), worker_id = s.worker_id, account = s.account
+update job_queue q set state = 'leased', fence = q.fence + 1, lease_owner = $7, lease_until = $8, started_at = $9, run_at = null,
+  expires_at = least(q.deadline, $9::timestamptz + q.timeout_ms * interval '1 millisecond'),
+  worker_id = ($5::text[])[p.slot], account = ($6::text[])[p.slot]
 from numbered p
-join slots s on s.tenant_id = p.tenant_id and s.k = p.k
 join jobs j on j.tenant_id = p.tenant_id and j.id = p.id
 left join job_principals pr on j.verb is not null and pr.tenant_id = j.tenant_id and pr.hash = j.principal_hash
 where q.tenant_id = p.tenant_id and q.id = p.id
@@ -81,11 +80,23 @@ export async function claim(
   owner: number,
   now: Instant,
 ): Promise<Claimed[]> {
+  const byTenant = new Map<string, Slot[]>()
+  for (const slot of slots) {
+    const mine = byTenant.get(slot.tenantId)
+    if (mine) mine.push(slot)
+    else byTenant.set(slot.tenantId, [slot])
+  }
+  const shares = [...byTenant]
+  const inOrder = shares.flatMap(([, mine]) => mine)
+  let first = 0
+  const firsts = shares.map(([, mine]) => (first += mine.length) - mine.length)
   const { rows } = await tx.query<Claimed & Record<string, unknown>>(CLAIM, [
     pool,
-    slots.map(({ tenantId }) => tenantId),
-    slots.map(({ workerId }) => workerId),
-    slots.map(({ account }) => account),
+    shares.map(([tenantId]) => tenantId),
+    shares.map(([, mine]) => mine.length),
+    firsts,
+    inOrder.map(({ workerId }) => workerId),
+    inOrder.map(({ account }) => account),
     owner,
     new Date(now + LEASE_MS),
     new Date(now),
@@ -104,9 +115,10 @@ export async function renew(tx: Tx, claims: readonly Held[], now: Instant): Prom
   const sorted = claims.toSorted(byKey)
   const { rows } = await tx.query<{ tenant_id: string; id: string }>(
     `with mine as (
-       select q.tenant_id, q.id from job_queue q
-       join unnest($1::uuid[], $2::text[], $3::bigint[]) as c(tenant_id, id, fence) on c.tenant_id = q.tenant_id and c.id = q.id and c.fence = q.fence
-       where q.state = 'leased' order by q.tenant_id, q.id for update of q)
+       select q.* from unnest($1::uuid[], $2::text[], $3::bigint[]) as c(tenant_id, id, fence)
+       cross join lateral (
+         select tenant_id, id from job_queue
+          where tenant_id = c.tenant_id and id = c.id and fence = c.fence and state = 'leased' for update) q)
      update job_queue q set lease_until = $4 from mine m where m.tenant_id = q.tenant_id and m.id = q.id returning q.tenant_id, q.id`,
     [
       sorted.map(({ tenantId }) => tenantId),
@@ -126,10 +138,11 @@ export async function release(
   const sorted = claims.toSorted(byKey)
   await tx.query(
     `with mine as (
-       select q.tenant_id, q.id, c.run_at, c.retry, c.lost from job_queue q
-       join unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::int[], $6::int[]) as c(tenant_id, id, fence, run_at, retry, lost)
-         on c.tenant_id = q.tenant_id and c.id = q.id and c.fence = q.fence
-       where q.state = 'leased' order by q.tenant_id, q.id for update of q)
+       select q.*, c.run_at, c.retry, c.lost
+       from unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::int[], $6::int[]) as c(tenant_id, id, fence, run_at, retry, lost)
+       cross join lateral (
+         select tenant_id, id from job_queue
+          where tenant_id = c.tenant_id and id = c.id and fence = c.fence and state = 'leased' for update) q)
      update job_queue q set state = case when m.run_at is null then 'ready' else 'waiting' end, run_at = m.run_at, lease_owner = null,
        lease_until = null, expires_at = null, started_at = null, worker_id = null, account = null,
        attempt = q.attempt + m.retry, recoveries = q.recoveries + m.lost
