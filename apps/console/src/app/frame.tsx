@@ -1,5 +1,5 @@
 import { Link, useRouterState } from '@tanstack/react-router'
-import { Menu as MenuIcon, PanelLeftClose, PanelLeftOpen } from 'lucide-react'
+import { PanelLeftClose, PanelLeftOpen } from 'lucide-react'
 import { useState, type ReactNode } from 'react'
 import { IconButton } from '../ui/button.tsx'
 import { cx } from '../ui/cx.ts'
@@ -7,6 +7,7 @@ import { useNarrow } from '../ui/measure.ts'
 import { Sheet } from '../ui/overlay.tsx'
 import { StatusShape } from '../ui/status.tsx'
 import { Tooltip } from '../ui/tooltip.tsx'
+import { WaitCount } from './frame-parts.tsx'
 import { setPreferences, usePreferences } from './preferences.ts'
 import { SECTIONS, type SectionEntry } from './sections.ts'
 import { TopBar, type TopBarProps } from './top-bar.tsx'
@@ -139,20 +140,6 @@ function EntryCount(props: { value: number; alert?: boolean; waits?: boolean }) 
   )
 }
 
-/** How many decisions wait for you. */
-export function WaitCount(props: { value: number; className?: string }) {
-  return (
-    <span
-      className={cx(
-        'num inline-grid h-[18px] min-w-[18px] place-items-center rounded-full bg-waiting-soft px-[5px] text-s1 font-strong text-waiting-text inset-ring inset-ring-waiting-line',
-        props.className,
-      )}
-    >
-      {props.value}
-    </span>
-  )
-}
-
 function BottomBar(props: { counts: FrameProps['counts'] }) {
   const current = useCurrent()
   const entries = SECTIONS.flatMap((section) => section.entries).filter((entry) => entry.bottom)
@@ -182,9 +169,4 @@ function BottomBar(props: { counts: FrameProps['counts'] }) {
       })}
     </nav>
   )
-}
-
-/** What the top bar shows at left on a narrow screen. */
-export function MenuButton(props: { onMenu: () => void }) {
-  return <IconButton icon={MenuIcon} label="All sections" onClick={props.onMenu} className="size-10" />
 }

@@ -10,7 +10,7 @@ import { useNarrow } from '../ui/measure.ts'
 import { Menu, Popover } from '../ui/overlay.tsx'
 import { KeyValues } from '../ui/page.tsx'
 import { Mark } from './mark.tsx'
-import { MenuButton, WaitCount } from './frame.tsx'
+import { MenuButton, WaitCount } from './frame-parts.tsx'
 import { isDark, setPreferences, usePreferences } from './preferences.ts'
 
 export interface LiveState {

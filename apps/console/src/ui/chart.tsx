@@ -1,33 +1,12 @@
-import { lazy, Suspense, useCallback, useMemo, useRef, useState, type ReactNode } from 'react'
+import { lazy, Suspense, useCallback, useMemo, useRef, useState } from 'react'
 import { stamp } from './age.ts'
-import { chartSentence, sampleIndexes, seriesToken, type ChartSeries } from './chart-data.ts'
+import { chartSentence, sampleIndexes, seriesToken } from './chart-data.ts'
+import type { ChartProps } from './chart-props.ts'
 import { cx } from './cx.ts'
 
 const ChartCanvas = lazy(() => import('./chart-canvas.tsx').then((module) => ({ default: module.ChartCanvas })))
 
 export type { ChartSeries } from './chart-data.ts'
-
-export interface ChartProps {
-  title: string
-  note?: ReactNode
-  /** Milliseconds, ascending; one for every value. */
-  times: readonly number[]
-  series: readonly ChartSeries[]
-  kind?: 'lines' | 'stack' | 'mirror'
-  format: (value: number) => string
-  min?: number
-  max?: number
-  height?: number
-  /** ▲ what changed, with a dotted line and a word. */
-  markers?: readonly { at: number; label: string }[]
-  threshold?: { value: number; label: string }
-  /** Charts of one key share cursor and range. */
-  sync: string
-  range?: readonly [from: number, to: number] | undefined
-  /** A drag chose a range; a double press gives it back. */
-  onRange?: (range: readonly [number, number] | undefined) => void
-  className?: string
-}
 
 /** A time series. Beside the picture stand a sentence and, behind ⏎, a table. */
 export function Chart(props: ChartProps) {

@@ -1,7 +1,7 @@
 import { ArrowDown, ArrowUp } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { cx } from './cx.ts'
-import type { Column, Sort } from './data-table.tsx'
+import type { Column, Sort } from './column.ts'
 
 /** The head of a table: what sorts is a button, the order is an arrow and `aria-sort`. */
 export function TableHead<Row extends object>(props: {

@@ -1,6 +1,6 @@
 import { memo, type ReactNode } from 'react'
 import { Checkbox } from './form.tsx'
-import type { Column } from './data-table.tsx'
+import type { Column } from './column.ts'
 
 export interface GroupTitle {
   title: ReactNode

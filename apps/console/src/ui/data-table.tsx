@@ -7,29 +7,11 @@ import { useKeys, type KeyBinding } from './keys.tsx'
 import { useNarrow, usePixelToken, useWidth } from './measure.ts'
 import { settle } from './settle.ts'
 import { SpaceRow, TableRow, type GroupTitle } from './data-table-rows.tsx'
+import type { Column, Sort } from './column.ts'
 import { TableHead } from './data-table-head.tsx'
 import './data-table.css'
 
-export interface Column<Row extends object> {
-  id: string
-  /** The head, with the unit where there is one: "CPU, 1 h". */
-  head: string
-  cell: (row: Row) => ReactNode
-  /** What the column sorts by; without it, it does not sort. Undefined comes last in both directions. */
-  value?: (row: Row) => string | number | undefined
-  /** Pixels. Columns without a width share what is left. */
-  width?: number
-  right?: boolean
-  /** The column shows from this table width on. */
-  from?: number
-  /** Its place in the two-line row of a narrow screen; without one it is left out there. */
-  narrow?: 'name' | 'place' | 'side' | 'end'
-}
-
-export interface Sort {
-  id: string
-  desc: boolean
-}
+export type { Column, Sort } from './column.ts'
 
 export interface DataTableProps<Row extends object> {
   label: string

@@ -1,7 +1,7 @@
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal, type ITheme } from '@xterm/xterm'
 import { useEffect, useRef } from 'react'
-import type { TerminalViewProps } from './terminal-view.tsx'
+import type { TerminalViewProps } from './terminal-link.ts'
 import { tokenHex, useTokenColors } from './token-colors.ts'
 import './terminal-canvas.css'
 
