@@ -1,4 +1,5 @@
 import { Fault, type Violation } from '@wheelhouse/contract'
+import { sql, type Statement } from '../kernel/db/index.ts'
 import type { ReplyControls, RequestFacts } from '../kernel/http/index.ts'
 
 /** Sends the resource's version as its ETag (release.md §1). */
@@ -64,3 +65,14 @@ export const listed = (given: readonly string[] | undefined): string[] | undefin
   const values = given?.flatMap((each) => each.split(',')).filter((each) => each !== '')
   return values && values.length > 0 ? values : undefined
 }
+
+/** `key:value`, repeatable: all must hold (release.md §6.3). A key alone asks for its presence. */
+export const labelConditions = (column: Statement, given: readonly string[] | undefined): Statement[] =>
+  (given ?? [])
+    .filter((each) => each !== '')
+    .map((each) => {
+      const colon = each.indexOf(':')
+      return colon < 0
+        ? sql`${column} ->> ${each} is not null`
+        : sql`${column} ->> ${each.slice(0, colon)} = ${each.slice(colon + 1)}`
+    })

@@ -267,6 +267,7 @@ export const targets = area({
     permission: 'target:execute',
     rate: 'release-standard',
     transaction: 'none',
+    idempotency: 'edge',
     params,
     body: Type.Object({ timeout: Type.Integer({ minimum: 1, maximum: 300, default: 30 }) }),
     reply: Type.Object({

@@ -168,7 +168,8 @@ async function moveLiveness(
   to: Liveness,
 ): Promise<void> {
   const moved = await tx.maybe<Agent & { was: Liveness }>(sql`
-    update agents set liveness = ${to}, updated_at = ${at(now)}, lost_at = case when ${to} = 'lost' then ${at(now)} else agents.lost_at end
+    update agents set liveness = ${to}, updated_at = ${at(now)}, lost_at = case when ${to} = 'lost' then ${at(now)} else agents.lost_at end,
+           last_heartbeat_at = coalesce((select max(last_heartbeat_at) from agent_presence where agent_id = ${agentId}), agents.last_heartbeat_at)
       from (select id as before_id, liveness as was from agents where id = ${agentId} for update) as before
      where agents.id = before_id and was <> ${to} and agents.deleted_at is null
     returning ${agentColumns}, was`)

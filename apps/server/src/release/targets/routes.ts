@@ -6,7 +6,7 @@ import type { Principal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { requireAccess, visible } from '../access.ts'
 import { getEnvironment } from '../environments/tables.ts'
-import { anyOf, deleted, listed, requireVersion, stamp } from '../resource.ts'
+import { anyOf, deleted, labelConditions, listed, requireVersion, stamp } from '../resource.ts'
 import { checkHealth, type HealthVerb } from './health.ts'
 import { createTarget, deleteTarget, updateTarget } from './service.ts'
 import { columns, getTarget, type TargetRow, toTarget } from './tables.ts'
@@ -95,14 +95,3 @@ const requireTargetAccess = async (
   permission: string,
   row: { environmentId: string },
 ): Promise<void> => requireAccess(principal, permission, await getEnvironment(tx, row.environmentId))
-
-/** `key:value`, repeatable: all must hold (release.md §6.3). A key alone asks for its presence. */
-export const labelConditions = (column: Statement, given: readonly string[] | undefined): Statement[] =>
-  (given ?? [])
-    .filter((each) => each !== '')
-    .map((each) => {
-      const colon = each.indexOf(':')
-      return colon < 0
-        ? sql`${column} ->> ${each} is not null`
-        : sql`${column} ->> ${each.slice(0, colon)} = ${each.slice(colon + 1)}`
-    })
