@@ -1,4 +1,4 @@
-import WebSocket from 'ws'
+import { WebSocket } from 'ws'
 import type { Ground } from './ground.ts'
 import { cpuMs, residentMib } from './load.ts'
 import { type Figure, quantile, ms } from './report.ts'

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
-import WebSocket from 'ws'
+import { WebSocket } from 'ws'
 import type { Bare } from './bare.ts'
 import { natsCredentials } from './credentials.ts'
 import type { Ground } from './ground.ts'
