@@ -58,6 +58,8 @@ export interface Authenticator {
 export function authenticator(db: Db, clock: Clock, rules: RoleRules): Authenticator {
   const cache = new LRUCache<string, { principal: Principal; until: number }>({ max: 10_000 })
   const touched = new Map<string, number>()
+  /** Grows when all is forgotten: what was being looked up at that moment may be old already and is not remembered. */
+  let generation = 0
 
   /** Notes use at most once a minute a credential, off the request's path. */
   function touch(kind: 'key' | 'session', tenantId: string, id: string): void {
@@ -76,9 +78,11 @@ export function authenticator(db: Db, clock: Clock, rules: RoleRules): Authentic
   async function remembered(cacheKey: string, look: (tx: Tx, now: number) => Promise<Principal>): Promise<Principal> {
     const now = clock.now()
     const known = cache.get(cacheKey)
+    const begun = generation
     const principal = known && known.until > now ? known.principal : await db.auth((tx) => look(tx, now))
     if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw new Fault('AUTH_TOKEN_EXPIRED')
-    if (known?.principal !== principal) cache.set(cacheKey, { principal, until: now + CACHE_MS })
+    if (known?.principal !== principal && begun === generation)
+      cache.set(cacheKey, { principal, until: now + CACHE_MS })
     return principal
   }
 
@@ -114,7 +118,10 @@ export function authenticator(db: Db, clock: Clock, rules: RoleRules): Authentic
         }
       })
     },
-    forget: () => cache.clear(),
+    forget() {
+      generation += 1
+      cache.clear()
+    },
   }
 }
 

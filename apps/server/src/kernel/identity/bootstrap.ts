@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Clock, ids } from '../clock/index.ts'
-import { type Db, jsonb, sql, type Tx } from '../db/index.ts'
+import { at, type Db, jsonb, sql, type Tx } from '../db/index.ts'
 import { createKey } from './keys.ts'
 import { hashPassword } from './passwords.ts'
 import { installRoles } from './roles.ts'
@@ -73,7 +73,10 @@ async function createAdmin(tx: Tx, clock: Clock, tenantId: string): Promise<Firs
   return { email: ADMIN_EMAIL, password, apiKey: token }
 }
 
-/** New secrets for the administrator of the first start, for `wheelhouse admin reset` on the host itself. Old ones stop working. */
+/**
+ * New secrets for the administrator of the first start, for `wheelhouse admin reset` on the host itself. The old password, all
+ * sessions and all of the administrator's CLI keys stop working; keys made for services stay.
+ */
 export async function resetAdmin(db: Db, clock: Clock): Promise<{ tenant: Tenant; secrets: FirstSecrets }> {
   return db.auth(async (tx) => {
     const tenant = await tx.one<Tenant>(sql`
@@ -85,6 +88,9 @@ export async function resetAdmin(db: Db, clock: Clock): Promise<{ tenant: Tenant
       sql`update users set password_hash = ${await hashPassword(password)}, disabled = false where tenant_id = ${tenant.id} and id = ${admin.id}`,
     )
     await tx.run(sql`delete from sessions where tenant_id = ${tenant.id} and principal_id = ${admin.id}`)
+    await tx.run(sql`
+      update api_keys set revoked_at = ${at(clock.now())}, updated_at = ${at(clock.now())}
+       where tenant_id = ${tenant.id} and owner_id = ${admin.id} and kind = 'cli' and revoked_at is null`)
     const { token } = await createKey(tx, clock.now(), {
       tenantId: tenant.id,
       ownerId: admin.id,

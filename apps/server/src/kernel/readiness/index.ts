@@ -21,6 +21,7 @@ export function openReadiness({ db, bus, identity }: { db: Db; bus: Bus; identit
   const closing = new AbortController()
   let failures = 0
   let reasons: readonly string[] | undefined
+  let probing: Promise<void> | undefined
   const listeners = new Set<() => void>()
 
   const answers = (work: Promise<unknown>): Promise<boolean> =>
@@ -64,6 +65,8 @@ export function openReadiness({ db, bus, identity }: { db: Db; bus: Bus; identit
   return {
     async reasons() {
       if (reasons === undefined) await first
+      // Whoever waits for us learns of the recovery at once, not at the next round.
+      if (reasons !== undefined && reasons.length > 0) await (probing ??= probe().finally(() => (probing = undefined)))
       return closing.signal.aborted ? ['shutting down'] : (reasons ?? [])
     },
     onChange(listener) {

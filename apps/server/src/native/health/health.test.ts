@@ -12,10 +12,9 @@ test('says that it lives and is ready, with the documented headers', async () =>
   expect(live).toMatchObject({ status: 200, body: { status: 'ok' } })
   expect(live.headers.get('x-content-type-options')).toBe('nosniff')
   expect(live.headers.get('x-frame-options')).toBe('DENY')
-  expect(await world.call('GET', '/readyz', { as: null })).toMatchObject({
-    status: 200,
-    body: { ready: true, reasons: [] },
-  })
+  await expect
+    .poll(() => world.call('GET', '/readyz', { as: null }))
+    .toMatchObject({ status: 200, body: { ready: true, reasons: [] } })
 })
 
 test('answers an unknown route and an unknown method in the manner of the surface', async () => {
