@@ -58,6 +58,8 @@ const YES: Flag = { name: 'yes', short: 'y', kind: 'switch', summary: 'do not as
 const DRY: Flag = { name: 'dry-run', kind: 'switch', summary: 'show the request and send nothing' }
 const WATCH: Flag = { name: 'watch', short: 'w', kind: 'switch', summary: 'show it again whenever it changes' }
 
+const EVERY: Flag = { name: 'every', kind: 'text', value: 'time', summary: 'with --watch: how often it looks (2s)' }
+
 const PAGING: readonly Flag[] = [
   { name: 'limit', kind: 'integer', value: 'n', summary: 'how many at most' },
   { name: 'page', kind: 'integer', value: 'n', summary: 'which page, from 1' },
@@ -113,7 +115,7 @@ export function row<const E extends Endpoint, T = Item<E>>(
     ...(spec.flags ?? []),
     ...(pages?.flags ?? []),
     ...(endpoint.body ? [FILE] : []),
-    ...(reads ? [WATCH] : [DRY]),
+    ...(reads ? [WATCH, EVERY] : [DRY]),
     ...(spec.confirm ? [YES] : []),
   ]
 

@@ -2,8 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { moment } from './cells.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './exit.ts'
-
-const EVERY_MS = 2000
+import { durationMs } from './flags.ts'
 
 /**
  * Asks again and again and shows what changed, until Ctrl-C. A terminal is redrawn; elsewhere each change follows the last one, so
@@ -13,10 +12,10 @@ export async function watching<T extends { body: unknown }>(
   call: Call,
   ask: () => Promise<T>,
   show: (answer: T) => void,
-  everyMs = EVERY_MS,
 ): Promise<number> {
   const { io, voice, format } = call
   const redraw = io.stdout.isTTY === true && format === 'table'
+  const everyMs = Math.max(100, durationMs(call.flags.text('every') ?? '2s'))
   let before: string | undefined
   while (!call.signal.aborted) {
     const answer = await ask()
