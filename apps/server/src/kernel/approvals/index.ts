@@ -8,6 +8,5 @@ export {
   type Decided,
   type OnDecided,
   openApprovals,
-  personOf,
   type Vote,
 } from './approvals.ts'

@@ -50,6 +50,7 @@ export function openTokens(db: Db, clock: Clock, vault: Vault, rules: RoleRules)
         groups: [...principal.groups],
         ...(principal.email === undefined ? {} : { email: principal.email }),
         name: principal.name,
+        ...(principal.envScopes === undefined ? {} : { env_scopes: [...principal.envScopes] }),
         ...(principal.sessionId === undefined ? { key: principal.keyId } : { sid: principal.sessionId }),
       })
         .setProtectedHeader({ alg: 'EdDSA', kid: id, typ: 'JWT' })
@@ -85,6 +86,7 @@ export function openTokens(db: Db, clock: Clock, vault: Vault, rules: RoleRules)
       const { tenant_id: tenantId, sid, key } = payload
       if (typeof tenantId !== 'string' || typeof (sid ?? key) !== 'string') throw new Fault('AUTH_TOKEN_INVALID')
       const expiresAt = Number(payload.exp) * 1000
+      const confined = scopesOf(payload['env_scopes'])
       return db.auth(async (tx) => {
         if (sid === undefined) {
           const principal = await findKeyPrincipal(
@@ -93,7 +95,7 @@ export function openTokens(db: Db, clock: Clock, vault: Vault, rules: RoleRules)
             sql`k.tenant_id::text = ${tenantId} and k.id::text = ${key} and (k.expires_at is null or k.expires_at > ${at(clock.now())})`,
           )
           if (!principal) throw new Fault('AUTH_TOKEN_REVOKED')
-          return { ...principal, credential: 'token', expiresAt }
+          return { ...principal, ...confined, credential: 'token', expiresAt }
         }
         const row = await tx.maybe<Parameters<typeof userPrincipal>[2]>(sql`
           select s.tenant_id, t.slug, s.id, s.principal_id, p.kind, p.subject, p.name, u.email, s.groups, s.expires_at
@@ -102,11 +104,17 @@ export function openTokens(db: Db, clock: Clock, vault: Vault, rules: RoleRules)
             left join users u on u.tenant_id = s.tenant_id and u.id = s.principal_id
            where s.tenant_id::text = ${tenantId} and s.id::text = ${sid} and s.expires_at > ${at(clock.now())} and not coalesce(u.disabled, false)`)
         if (!row) throw new Fault('AUTH_TOKEN_REVOKED')
-        return { ...(await userPrincipal(tx, rules, row, 'token')), expiresAt }
+        return { ...(await userPrincipal(tx, rules, row, 'token')), ...confined, expiresAt }
       })
     },
     jwks: async () => ({ keys: (await load()).jwks }),
   }
+}
+
+/** The environments that a token is confined to (release.md §3.1); a claim that cannot be read confines it to none. */
+function scopesOf(claim: unknown): { envScopes?: string[] } {
+  if (claim === undefined) return {}
+  return { envScopes: Array.isArray(claim) ? claim.filter((each) => typeof each === 'string') : [] }
 }
 
 /** What all of the principal's grants have in common, for clients that look into the token; the server asks the grants themselves. */

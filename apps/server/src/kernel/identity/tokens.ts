@@ -14,12 +14,6 @@ export function newKeyToken(kind: KeyKind, id: string): string {
   return `${body}_${checksum(body)}`
 }
 
-/** Whether the text has the form of one of our keys and its checksum fits; says nothing of its being live. */
-export function isKeyToken(text: string): boolean {
-  const at = text.lastIndexOf('_')
-  return text.startsWith('wh_') && checksum(text.slice(0, at)) === text.slice(at + 1)
-}
-
 /** A new opaque token of 32 random bytes behind a prefix that names its kind (jobs tests for `session-`). */
 export const newOpaqueToken = (prefix: string): string => `${prefix}${randomBytes(32).toString('base64url')}`
 

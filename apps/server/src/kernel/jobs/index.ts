@@ -7,22 +7,13 @@ export {
   type Settled,
   type SubmitOptions,
   type Submitted,
-  TERMINAL_STATES,
   type TerminalState,
 } from './jobs.ts'
 export type { Ended, Facts, RiskTag, Run, Verb } from './verb.ts'
 export { type JobEngine, openJobs } from './engine.ts'
 export type { JobsOptions } from './core.ts'
-export {
-  contextPointer,
-  holdsSecretReference,
-  type JobRequest,
-  policyRequest,
-  type Priority,
-  resultPointer,
-} from './request.ts'
-export { jobState, type QueueState, statesOf, stateWord, type SurfaceWords, wireStatus } from './state.ts'
+export { contextPointer, holdsSecretReference, type JobRequest, policyRequest, type Priority } from './request.ts'
+export { jobState, type QueueState, statesOf, stateWord, type SurfaceWords } from './state.ts'
 export type { NewJob } from './submission.ts'
 export type { Worker, WorkerFacts } from './workers.ts'
 export { parsePointer, type PointerKind, readValue, writeValue } from './values.ts'
-export { requestHash } from './request.ts'

@@ -1,5 +1,5 @@
 import type { Instant } from '../clock/index.ts'
-import { at, type Db, jsonb, sql, type Tx } from '../db/index.ts'
+import { at, type Db, sql, type Tx } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Constraints } from '../policy/index.ts'
 import type { JobRequest } from './request.ts'
@@ -346,6 +346,3 @@ export async function approvedHashes(
 
 export const byKey = (a: { tenantId: string; id: string }, b: { tenantId: string; id: string }): number =>
   a.tenantId === b.tenantId ? (a.id < b.id ? -1 : 1) : a.tenantId < b.tenantId ? -1 : 1
-
-export const jsonOrNull = (value: unknown): string | null =>
-  value === null || value === undefined ? null : jsonb(value)

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { ActorType, JobPriority, JobRequestSchema, type JobRequest as Packet } from '@wheelhouse/contract/proto/cap_pb'
-import type { Principal } from '../identity/index.ts'
 import { type Constraints, constraintsMessage, type Facts, jobHash, type PolicyRequest } from '../policy/index.ts'
 
 export type Priority = 'interactive' | 'batch' | 'critical'
@@ -100,10 +99,6 @@ export const requestDigest = (request: JobRequest, context: string | null): Buff
     )
     .update(context ?? '')
     .digest()
-
-/** Who acts, as policy and lists name it. */
-export const actorTypeOf = (principal: Principal): 'human' | 'service' =>
-  principal.kind === 'user' || (principal.kind === 'key' && principal.credential === 'key') ? 'human' : 'service'
 
 export interface Dispatch {
   jobId: string

@@ -107,6 +107,5 @@ export function openSignals({ bus, feed, log }: { bus: Bus; feed: Feed; log: Log
   }
 }
 
-/** Why a run's signal aborts, beside `Detached` of kernel/agents. */
-export const cancelled = (reason: string): Fault => new Fault('JOB_CANCELLED', { reason }, { message: reason })
+/** Why a run's signal aborts when its time is over. */
 export const timedOut = (): Fault => new Fault('JOB_TIMED_OUT')

@@ -64,14 +64,16 @@ export function openMetrics(bus: () => ReturnType<Bus['status']>): Metrics {
   const dispatched = counter('cordum_scheduler_jobs_dispatched_total', 'Jobs handed to a worker', ['topic'])
   const completed = counter('cordum_scheduler_jobs_completed_total', 'Jobs that ended', ['topic', 'status'])
   const denied = counter('cordum_scheduler_safety_denied_total', 'Jobs that policy denied', ['topic'])
-  new Gauge({
-    name: 'wheelhouse_bus_connected',
-    help: 'Whether this process is connected to NATS',
-    registers,
-    collect() {
-      this.set(bus().state === 'CONNECTED' ? 1 : 0)
-    },
-  })
+  registry.registerMetric(
+    new Gauge({
+      name: 'wheelhouse_bus_connected',
+      help: 'Whether this process is connected to NATS',
+      registers: [],
+      collect() {
+        this.set(bus().state === 'CONNECTED' ? 1 : 0)
+      },
+    }),
+  )
 
   const topics = new Set<string>()
   function known(topic: unknown): string {
