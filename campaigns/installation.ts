@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import {
   chmodSync,
   mkdirSync,
@@ -51,6 +52,10 @@ export class Installation {
   #server: BegunServer | undefined
   #connection: Connection | undefined
   #said = ''
+  /** Servers that were told to end, one way or the other. */
+  readonly #ending = new Set<BegunServer>()
+  /** Servers that stood and ended although nobody killed them: a hand was needed. */
+  readonly endedByItself: string[] = []
 
   private constructor(env: Record<string, string>) {
     this.#env = env
@@ -105,36 +110,40 @@ export class Installation {
   /** Begins a start, as `npm start` does, and does not wait for anything. */
   begin(env: Record<string, string> = {}): BegunServer {
     if (this.#server) this.#said += this.#server.output()
-    this.#server = beginServer(this.dataDir, { ...this.#env, ...env })
-    return this.#server
+    const server = beginServer(this.dataDir, { ...this.#env, ...env })
+    this.#server = server
+    server.process.once('exit', (code, signal) => {
+      if (this.#ending.has(server) || !isUp(server)) return
+      this.endedByItself.push(`the server ended by itself (${signal ?? code}): ${server.output().slice(-600)}`)
+    })
+    return server
   }
 
-  /** Starts and waits for the screen that ends a start. A server that is killed or ends before it resolves to false. */
-  async start(env: Record<string, string> = {}): Promise<boolean> {
+  /** Starts and waits for the screen that ends a start. It may be killed meanwhile, or end because a child was killed under it. */
+  async start(env: Record<string, string> = {}): Promise<'up' | 'was killed' | 'gave up'> {
     const server = this.begin(env)
-    let over = false
-    void server.ended.then(() => (over = true))
-    await until('the server is up or gone', () => over || isUp(server), 120_000)
-    if (over) return false
+    const isOver = () => server.process.exitCode !== null || server.process.signalCode !== null
+    await until('the server is up or gone', () => isOver() || isUp(server), 120_000)
+    if (isOver()) return this.#ending.has(server) ? 'was killed' : 'gave up'
     this.#connection = readConnection(this.dataDir)
-    return true
+    return 'up'
   }
 
   /** Waits until the server that runs now is gone. */
   async ended(withinMs = 30_000): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
-    if (!this.#server) throw new Error('The installation has not been started')
-    const { ended } = this.#server
-    let late: NodeJS.Timeout | undefined
-    const tooLate = new Promise<never>((_, reject) => {
-      late = setTimeout(() => reject(new Error(`the server still runs after ${withinMs} ms`)), withinMs)
-    })
-    return Promise.race([ended, tooLate]).finally(() => clearTimeout(late))
+    const server = this.#server?.process
+    if (!server) throw new Error('The installation has not been started')
+    if (server.exitCode === null && server.signalCode === null) {
+      const signal = withinMs === Infinity ? undefined : AbortSignal.timeout(withinMs)
+      await once(server, 'exit', { signal })
+    }
+    return { code: server.exitCode, signal: server.signalCode }
   }
 
   /** The pid of the server or of a child of it; undefined while it is not there. */
   pidOf(victim: Victim): number | undefined {
     const server = this.serverPid
-    if (victim === 'server') return server
+    if (victim === 'server') return this.#isRunning() ? server : undefined
     const folder = join(this.dataDir, FOLDERS[victim])
     return processesBelow(this.dataDir).find((pid) => {
       try {
@@ -150,12 +159,14 @@ export class Installation {
   async kill(victim: Victim): Promise<void> {
     let pid: number | undefined
     await until(`there is a ${victim} to kill`, () => (pid = this.pidOf(victim)) !== undefined, 60_000)
+    if (victim === 'server' && this.#server) this.#ending.add(this.#server)
     process.kill(pid ?? 0, 'SIGKILL')
     if (victim === 'server') await this.ended()
   }
 
   /** An orderly stop; throws when it takes longer than 15 s or leaves a process behind. */
   async stop(): Promise<void> {
+    this.expectEnd()
     this.#server?.process.kill('SIGTERM')
     const { code } = await this.ended(15_000)
     if (code !== 0) throw new Error(`the stop ended with ${code}`)
@@ -163,13 +174,25 @@ export class Installation {
     if (left.length > 0) throw new Error(`processes are left: ${left.join(', ')}`)
   }
 
+  /** The server that runs now will end at a crash point, or be told to. */
+  expectEnd(): void {
+    if (this.#server) this.#ending.add(this.#server)
+  }
+
   /** Ends everything hard. */
   async end(): Promise<void> {
-    if (this.#server && this.#server.process.exitCode === null && this.#server.process.signalCode === null) {
-      this.#server.process.kill('SIGKILL')
-      await this.#server.ended
+    this.expectEnd()
+    if (this.#isRunning()) {
+      this.#server?.process.kill('SIGKILL')
+      await this.ended()
     }
     await until('no process is left', () => processesBelow(this.home).length === 0, 20_000)
+  }
+
+  #isRunning(): boolean {
+    return (
+      this.#server !== undefined && this.#server.process.exitCode === null && this.#server.process.signalCode === null
+    )
   }
 
   remove(): void {

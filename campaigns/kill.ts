@@ -57,22 +57,30 @@ export async function killCampaign({
   const recoveries: Recovery[] = []
   let overlapping = 0
   let abandonedStarts = 0
-  let up: Promise<void> = Promise.resolve()
   let story: Story | undefined
 
-  /** Starts until it stands; a start whose child is killed may give up, the next one must not need anything else. */
-  async function startAgain(): Promise<void> {
-    while (!(await installation.start())) abandonedStarts += 1
+  const over = new AbortController()
+
+  /** Starts the server whenever it is not there, as a person would, and does nothing else. */
+  async function keepUp(): Promise<void> {
+    while (!over.signal.aborted) {
+      const outcome = await installation.start()
+      if (outcome === 'gave up') abandonedStarts += 1
+      if (outcome === 'up') await installation.ended(Infinity)
+    }
   }
 
   async function kill(victim: Victim): Promise<void> {
     await installation.kill(victim)
     count[victim] += 1
-    if (victim === 'server') up = startAgain()
   }
 
   try {
-    if (!(await installation.start())) throw new Error(`the first start failed:\n${installation.output}`)
+    const first = await installation.start()
+    if (first !== 'up') throw new Error(`the first start ${first}:\n${installation.output}`)
+    const keeper = installation.ended(Infinity).then(keepUp)
+    // Its failure shows where it is waited for, and in what does not recover.
+    keeper.catch(() => undefined)
     story = new Story(installation, pace)
     await story.begin()
     say(`the story runs in ${installation.home}`)
@@ -88,23 +96,23 @@ export async function killCampaign({
         number += 1
         say(`${number - 1}, ${number}: ${victim}, then ${second} during the recovery`)
         await kill(second)
-        await up
         await recovered(story, Date.now(), undefined)
         continue
       }
       const recovery = await recovered(story, killedAt, victim)
-      await up
       recoveries.push(recovery)
       say(
         `${number}: ${victim}; reads after ${recovery.served} ms, jobs after ${recovery.job} ms, commands after ${recovery.command} ms`,
       )
     }
-    await up
     await story.settle()
     const findings = await check(installation, story)
+    findings.violations.push(...installation.endedByItself)
     await story.close()
     story = undefined
+    over.abort()
     await installation.stop().catch((error: unknown) => findings.violations.push(String(error)))
+    await keeper
     if (findings.violations.length > 0) keep = true
     return {
       seed,
@@ -120,6 +128,7 @@ export async function killCampaign({
     keep = true
     throw error
   } finally {
+    over.abort()
     await story?.close()
     await installation.end()
     if (keep) say(`the installation is kept in ${installation.home}`)
