@@ -11,7 +11,7 @@ import { openWorld, type World } from './world.ts'
  * `DERIVED_SEED` repeats a run, `DERIVED_RUNS` makes it deeper, `DERIVED_ONLY` keeps to paths that contain its text.
  */
 const SEED = Number(process.env['DERIVED_SEED'] ?? 20_260_101)
-const RUNS = Number(process.env['DERIVED_RUNS'] ?? 30)
+const RUNS = Number(process.env['DERIVED_RUNS'] ?? 16)
 const ONLY = process.env['DERIVED_ONLY'] ?? ''
 /** A request that waits longer than this waits on purpose (streams, long polls): it is let go. */
 const PATIENCE_MS = 1_500
@@ -45,6 +45,7 @@ async function send({ method, url, as, body }: Ask): Promise<Reply | undefined> 
     const response = await fetch(`${world.url}${url}`, {
       method,
       signal,
+      redirect: 'manual',
       headers: {
         ...(as === null ? {} : { authorization: `Bearer ${as}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -46,21 +46,28 @@ export function openLimits(clock: Clock, scale: number, redis?: Redis): Limits {
             ? (facts.principalId ?? facts.ip)
             : facts.ip
       const limit = Math.ceil(rate.limit * scale)
-      const burstWaitMs = buckets.get(rateClass)?.take(key) ?? 0
-      if (burstWaitMs > 0) throw new LimitFault(rate, limit, burstWaitMs, {})
       const window = windows.get(rateClass)
+      const headersOf = (remaining: number, msBeforeNext: number): Record<string, string> =>
+        rate.headers
+          ? {
+              'X-RateLimit-Limit': String(limit),
+              'X-RateLimit-Remaining': String(Math.max(0, remaining)),
+              'X-RateLimit-Reset': String(Math.ceil((clock.now() + msBeforeNext) / 1000)),
+            }
+          : {}
+      const burstWaitMs = buckets.get(rateClass)?.take(key) ?? 0
+      if (burstWaitMs > 0) {
+        // The window is not taken from; the answer says all the same how it stands.
+        const stand = await window?.get(key)
+        const headers = headersOf(stand?.remainingPoints ?? limit, stand?.msBeforeNext ?? rate.windowMs)
+        throw new LimitFault(rate, limit, burstWaitMs, window ? headers : {})
+      }
       if (!window) return {}
       const outcome = await window.consume(key).catch((refused: unknown) => {
         if (refused instanceof RateLimiterRes) return refused
         throw refused
       })
-      const headers: Record<string, string> = rate.headers
-        ? {
-            'X-RateLimit-Limit': String(limit),
-            'X-RateLimit-Remaining': String(Math.max(0, outcome.remainingPoints)),
-            'X-RateLimit-Reset': String(Math.ceil((clock.now() + outcome.msBeforeNext) / 1000)),
-          }
-        : {}
+      const headers = headersOf(outcome.remainingPoints, outcome.msBeforeNext)
       if (outcome.consumedPoints > limit) throw new LimitFault(rate, limit, outcome.msBeforeNext, headers)
       return headers
     },
