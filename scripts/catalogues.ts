@@ -59,3 +59,9 @@ export function publicList(): string {
 /** Everything that is served, as one OpenAPI document. */
 export const openApiDocument = (): string =>
   `${JSON.stringify(openApi({ title: 'Wheelhouse', version: '0.1.0' }), undefined, 1)}\n`
+
+/** Every event, and the subject that carries it inside the platform's own account. */
+export function eventList(): string {
+  const rows = Object.entries(EVENTS).map(([type, meaning]) => [`\`${type}\``, `\`evt.<tenant>.${type}\``, meaning])
+  return `# Events\n\n${note}\n${table(['Type', 'Subject', 'When'], rows)}`
+}

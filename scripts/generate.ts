@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { errorList, openApiDocument, permissionList, publicList } from './catalogues.ts'
+import { errorList, eventList, openApiDocument, permissionList, publicList } from './catalogues.ts'
 import { configReference } from '../apps/server/src/kernel/config/index.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -12,6 +12,7 @@ const GENERATED: Record<string, () => string | Promise<string>> = {
   'docs/configuration.md': configReference,
   'docs/generated/permissions.md': permissionList,
   'docs/generated/errors.md': errorList,
+  'docs/generated/events.md': eventList,
   'docs/generated/public-endpoints.md': publicList,
   'docs/generated/openapi.json': openApiDocument,
 }

@@ -1,5 +1,6 @@
 export * from './contract.ts'
 export * from './endpoint.ts'
+export * from './events.ts'
 export * from './faults.ts'
 export * from './openapi.ts'
 export * from './rates.ts'

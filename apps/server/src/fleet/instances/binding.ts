@@ -1,3 +1,4 @@
+import type { EventType } from '@wheelhouse/contract'
 import { DISTROS, PROVIDERS } from '@wheelhouse/contract/fleet/words'
 import type { Agent } from '../../kernel/agents/index.ts'
 import { ids, type Instant } from '../../kernel/clock/index.ts'
@@ -41,7 +42,7 @@ export const announce = (
   now: Instant,
   system: Principal,
   id: string,
-  type: `instance.${string}`,
+  type: EventType & `instance.${string}`,
   data: Readonly<Record<string, unknown>>,
 ): Promise<string> => publish(tx, { type, resource: { kind: 'instance', id }, actor: actorOf(system), data, at: now })
 

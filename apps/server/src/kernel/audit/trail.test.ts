@@ -28,7 +28,7 @@ async function append(tenantId: string, key: string, count: number): Promise<voi
         outcome: 'ok',
         after: { password: 'p', n: i },
       })
-      await publish(tx, { type: 'thing.made', resource, actor, data: { n: i }, at: START + i })
+      await publish(tx, { type: 'target.registered', resource, actor, data: { n: i }, at: START + i })
     })
   }
 }

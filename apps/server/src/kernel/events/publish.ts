@@ -1,3 +1,4 @@
+import type { EventType } from '@wheelhouse/contract'
 import { ids, type Instant } from '../clock/index.ts'
 import { at, jsonb, sql, type Tx } from '../db/index.ts'
 import type { Actor } from '../identity/index.ts'
@@ -5,7 +6,7 @@ import type { Actor } from '../identity/index.ts'
 /** One domain event, as everything inside knows it (decisions D1). Surfaces render it. */
 export interface NewEvent {
   /** `resource.past`, such as `promotion.approved`. */
-  type: `${string}.${string}`
+  type: EventType
   resource: { kind: string; id: string }
   actor: Actor
   data: Readonly<Record<string, unknown>>

@@ -1,4 +1,4 @@
-import { Fault } from '@wheelhouse/contract'
+import { type EventType, Fault } from '@wheelhouse/contract'
 import { native } from '@wheelhouse/contract/native/index'
 import { sql } from '../../kernel/db/index.ts'
 import { publish } from '../../kernel/events/index.ts'
@@ -22,7 +22,12 @@ export const routes = ({ db, identity }: Kernel) => {
     })
   }
 
-  const announce = (principal: Principal, id: string, type: `principal.${string}`, now: number): Promise<string> =>
+  const announce = (
+    principal: Principal,
+    id: string,
+    type: EventType & `principal.${string}`,
+    now: number,
+  ): Promise<string> =>
     db.tenant(principal.tenantId, (tx) =>
       publish(tx, { type, resource: { kind: 'principal', id }, actor: actorOf(principal), data: {}, at: now }),
     )

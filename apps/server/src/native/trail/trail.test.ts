@@ -1,3 +1,4 @@
+import type { EventType } from '@wheelhouse/contract'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import pg from 'pg'
 import type { DomainEvent } from '../../kernel/events/index.ts'
@@ -14,7 +15,7 @@ afterAll(() => world.close())
 
 const BASE = '/wheelhouse/api/v1'
 
-async function emit(type: `${string}.${string}`, count: number, tenant = world.a): Promise<void> {
+async function emit(type: EventType, count: number, tenant = world.a): Promise<void> {
   const { kernel } = world
   const actor = actorOf(await world.principal(tenant.keys.admin))
   await kernel.db.tenant(tenant.id, async (tx) => {
@@ -74,30 +75,32 @@ async function read(
 }
 
 test('events are read from a position, by beginnings of types, page by page', async () => {
-  await emit('alpha.made', 5)
-  await emit('beta.made', 2)
+  await emit('target.registered', 5)
+  await emit('agent.updated', 2)
   const all = await world.call('GET', `${BASE}/events`, { as: world.a.keys.viewer })
   expect(all.body.items.map(({ seq }: { seq: number }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7])
   expect(all.body.items[0]).toMatchObject({
-    type: 'alpha.made',
+    type: 'target.registered',
     resource: { kind: 'thing', id: '0' },
     data: { n: 0 },
     actor: { kind: 'key' },
   })
   const page = await world.call('GET', `${BASE}/events?after=1&limit=2`)
   expect(page.body).toMatchObject({ items: [{ seq: 2 }, { seq: 3 }], next: 3 })
-  const beta = await world.call('GET', `${BASE}/events?type=beta.,gamma.`)
-  expect(beta.body).toMatchObject({ items: [{ type: 'beta.made' }, { type: 'beta.made' }], next: null })
+  const beta = await world.call('GET', `${BASE}/events?type=agent.,gamma.`)
+  expect(beta.body).toMatchObject({ items: [{ type: 'agent.updated' }, { type: 'agent.updated' }], next: null })
   expect((await world.call('GET', `${BASE}/events`, { as: world.b.keys.viewer })).body.items).toEqual([])
   expect(await world.call('GET', `${BASE}/events?after=-1`)).toMatchObject({ status: 400 })
 })
 
 test('a stream goes on after the last event that the reader saw, without gap or repeat, and stays live', async () => {
-  const frames = await read('/events/stream?type=alpha.', 6, { 'last-event-id': '2' }, () => emit('alpha.made', 3))
+  const frames = await read('/events/stream?type=target.', 6, { 'last-event-id': '2' }, () =>
+    emit('target.registered', 3),
+  )
   expect(frames.map(({ id }) => id)).toEqual([3, 4, 5, 8, 9, 10])
-  expect(frames[0]).toMatchObject({ type: 'alpha.made', data: { seq: 3, data: { n: 2 } } })
-  const fromNow = await read('/events/stream', 2, {}, () => emit('delta.made', 2))
-  expect(fromNow.map(({ type }) => type)).toEqual(['delta.made', 'delta.made'])
+  expect(frames[0]).toMatchObject({ type: 'target.registered', data: { seq: 3, data: { n: 2 } } })
+  const fromNow = await read('/events/stream', 2, {}, () => emit('environment.created', 2))
+  expect(fromNow.map(({ type }) => type)).toEqual(['environment.created', 'environment.created'])
 })
 
 test('live events that are lost, doubled or out of order leave no trace', async () => {
