@@ -37,7 +37,7 @@ export function killReport({
     ...rows,
     '',
     `- violations: ${violations.length}`,
-    ...violations.slice(0, 50).map((each) => `  - ${each}`),
+    ...violations.slice(0, 50).map((each) => `  - ${each.slice(0, 400)}`),
     `- jobs whose effect a worker performed more than once (its protocol is at least once): ${repeatedJobs}`,
     `- commands reported as failed or lost (they run at most once): ${commandsGivenUp}`,
     `- starts that gave up because a child was killed under them: ${abandonedStarts}`,

@@ -23,8 +23,11 @@ export interface Pace {
   environments: number
 }
 
-/** Statuses that say: not now. Everything else but success is told as an anomaly. */
-const LATER = [429, 502, 503, 504]
+/** Answers that say: not now. Everything else but success is told as an anomaly. */
+function isLater({ status, body }: Answer): boolean {
+  // The release document's word for a database that is away comes as 500.
+  return [429, 502, 503, 504].includes(status) || JSON.stringify(body).includes('"SYS_STORAGE"')
+}
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 
 /**
@@ -145,7 +148,7 @@ export class Story {
         ...(jobId ? { jobId } : {}),
         ...(exitCode === undefined ? {} : { exitCode }),
       })
-      if (![200, 201, 202, ...LATER].includes(status))
+      if (![200, 201, 202].includes(status) && !isLater({ status, body }))
         this.#anomaly(`command ${key}: ${status} ${JSON.stringify(body)}`)
       return status < 300 && exitCode === 0
     } catch {
@@ -185,7 +188,7 @@ export class Story {
       try {
         const answer = await attempt()
         if (wanted.includes(answer.status)) return answer
-        if (!LATER.includes(answer.status)) this.#anomaly(`${what}: ${answer.status} ${JSON.stringify(answer.body)}`)
+        if (!isLater(answer)) this.#anomaly(`${what}: ${answer.status} ${JSON.stringify(answer.body)}`)
         // A refusal that is not about the moment does not change.
         if (answer.status >= 400 && answer.status < 500 && answer.status !== 429)
           throw new Refused(`${what}: ${answer.status} ${JSON.stringify(answer.body)}`)
