@@ -1,6 +1,7 @@
 import {
   BUILT_IN_ROLES,
   declared,
+  EVENTS,
   faults,
   floorPermissions,
   openApi,
