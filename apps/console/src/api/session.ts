@@ -42,18 +42,25 @@ export function useStatus() {
 /** Signs in and out. What the session is known by is an HttpOnly cookie; the token in the answer is not kept. */
 export function useSignIn() {
   const cache = useQueryClient()
+  // Nothing that one person saw is shown to the next.
+  const kept: readonly unknown[] = [keys.session[0], keys.authConfig[0]]
+  const forgetOthers = () => cache.removeQueries({ predicate: (query) => !kept.includes(query.queryKey[0]) })
   return {
     async signIn(username: string, password: string, tenant: string): Promise<void> {
       await ask('jobs', 'POST', '/api/v1/auth/login', { quiet: true, body: { username, password, tenant } })
       forgetBearer()
-      cache.clear()
-      await cache.fetchQuery({ queryKey: keys.session, queryFn: () => client.native.session.getSession({}) })
+      forgetOthers()
+      await cache.fetchQuery({
+        queryKey: keys.session,
+        staleTime: 0,
+        queryFn: () => client.native.session.getSession({}),
+      })
     },
     async signOut(): Promise<void> {
       await client.native.session.endSession({}).finally(() => {
         forgetBearer()
-        cache.clear()
         cache.setQueryData(keys.session, null)
+        forgetOthers()
       })
     },
   }

@@ -81,6 +81,8 @@ function SignedIn() {
       </main>
     )
   }
+  // While the sign-in page is on its way, this one stands with its address already: asking again would never end.
+  if (!session.data && href.startsWith('/login')) return null
   if (!session.data) return <Navigate to="/login" search={href === '/' ? {} : { to: href }} replace />
   return <Shell session={session.data} />
 }

@@ -65,13 +65,15 @@ export function HomePage() {
         </h1>
         <p className="mt-1 text-ink-2">{said.rest}</p>
       </header>
-      {stats.isError && (
-        <PartialLine onRetry={() => void stats.refetch()}>The fleet's figures could not be read.</PartialLine>
-      )}
-      {alerts.isError && (
-        <PartialLine onRetry={() => void alerts.refetch()}>Alerts could not be read. There may be some.</PartialLine>
-      )}
-      <HomeStrip stats={stats.data} alerts={firing} waits={mayDecide ? waits : undefined} rates={rates} />
+      <div className="mb-3.5 empty:hidden">
+        {stats.isError && (
+          <PartialLine onRetry={() => void stats.refetch()}>The fleet's figures could not be read.</PartialLine>
+        )}
+        {alerts.isError && (
+          <PartialLine onRetry={() => void alerts.refetch()}>Alerts could not be read. There may be some.</PartialLine>
+        )}
+      </div>
+      <HomeStrip stats={stats.data} alerts={alerts.data?.alerts} waits={mayDecide ? waits : undefined} rates={rates} />
       <div className="grid gap-4 p-4 wide:p-6 wide:pt-4 roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
         <div className="flex min-w-0 flex-col gap-4">
           <Card

@@ -10,7 +10,7 @@ import type { JobRates } from './home-facts.ts'
 /** A few figures in one line, each the way to its page. */
 export function HomeStrip(props: {
   stats: FleetStats | undefined
-  alerts: readonly Alert[]
+  alerts: readonly Alert[] | undefined
   waits: number | undefined
   rates: JobRates
 }) {
@@ -18,7 +18,7 @@ export function HomeStrip(props: {
   const states = Object.entries(stats?.by_status ?? {})
     .map(([status, value]) => ({ ...instanceState({ status: status as InstanceStatus }), value }))
     .filter((state) => state.status !== 'ok' && state.value > 0)
-  const severe = alerts.filter((alert) => alert.severity === 'CRITICAL' || alert.severity === 'HIGH').length
+  const severe = (alerts ?? []).filter((alert) => alert.severity === 'CRITICAL' || alert.severity === 'HIGH').length
   return (
     <div className="mx-4 grid grid-cols-2 rounded-r3 border border-line-1 bg-surface-2 wide:mx-6 wide:grid-cols-4">
       <Figure
@@ -33,8 +33,13 @@ export function HomeStrip(props: {
               <Mark key={state.word} status={state.status} word={state.word} value={state.value} />
             ))}
       </Figure>
-      <Figure to="/" name="Alerts firing" value={count(alerts.length)} note={severe > 0 ? `${severe} severe` : ''}>
-        {alerts[0]?.title ?? 'none'}
+      <Figure
+        to="/"
+        name="Alerts firing"
+        value={alerts ? count(alerts.length) : '–'}
+        note={severe > 0 ? `${severe} severe` : ''}
+      >
+        {alerts ? (alerts[0]?.title ?? 'none') : 'not known'}
       </Figure>
       <Figure to="/inbox" name="Decisions" value={props.waits === undefined ? '–' : count(props.waits)} note="wait">
         {props.waits === undefined

@@ -1,6 +1,6 @@
-import { Navigate, useNavigate } from '@tanstack/react-router'
+import { useRouter } from '@tanstack/react-router'
 import { KeyRound } from 'lucide-react'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import { useAuthConfig, useSession, useSignIn } from '../../api/session.ts'
 import { usePageName } from '../../app/crumbs.ts'
@@ -16,7 +16,7 @@ import { safeReturn } from './safe-return.ts'
 export function LoginPage() {
   usePageName({ label: 'Sign in' })
   const [url] = useUrlState()
-  const navigate = useNavigate()
+  const router = useRouter()
   const session = useSession()
   const config = useAuthConfig()
   const { signIn } = useSignIn()
@@ -25,16 +25,20 @@ export function LoginPage() {
   const [tenant, setTenant] = useState('')
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<string>()
-  const back = safeReturn(url['to'])
+  // As it was asked for: the address changes before this page is gone.
+  const [back] = useState(() => safeReturn(url['to']))
 
-  if (session.data) return <Navigate to="/" href={back} replace />
+  const signedIn = Boolean(session.data)
+  useEffect(() => {
+    if (signedIn) router.history.replace(back)
+  }, [signedIn, router, back])
+  if (signedIn) return null
 
   const submit = async () => {
     setBusy(true)
     setError(undefined)
     try {
       await signIn(name.trim(), password, tenant.trim() || (config.data?.default_tenant ?? 'default'))
-      await navigate({ href: back, replace: true })
     } catch (thrown) {
       const failure = failureOf(thrown)
       setError(
