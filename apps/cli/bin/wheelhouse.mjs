@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript, so that every Node from 20 on can begin here; the CLI itself then runs under the Node that reads TypeScript.
 import { existsSync } from 'node:fs'
+import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { becomeNode, modernNode } from '../../../scripts/bootstrap.mjs'
 
@@ -11,6 +12,8 @@ if (!existsSync(packages)) {
   )
   process.exit(1)
 }
-const main = new URL('../src/main.ts', import.meta.url)
-if (modernNode() === process.execPath) await import(main)
-else await becomeNode([fileURLToPath(main), ...process.argv.slice(2)])
+if (modernNode() === process.execPath) {
+  // Halves the time until the first word: what was read once is not compiled again.
+  module.enableCompileCache?.()
+  await import('../src/main.ts')
+} else await becomeNode([fileURLToPath(import.meta.url), ...process.argv.slice(2)])

@@ -288,6 +288,10 @@ describe('a command on a machine', () => {
   test('whose flags stand behind the machine is a usage error, not a command of that name', async () => {
     const server = await serve([], 0)
     expect(await on(server, ['exec', 'web-1', '--timeout', '5s', 'ls'])).toMatchObject({ code: 2 })
+    expect(await on(server, ['exec', '--timeout', 'soon', 'web-1', 'ls'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('soon is no length of time'),
+    })
     expect(server.seen).toEqual([])
   })
 })

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { TSchema } from 'typebox'
+import { CliError, EXIT } from './exit.ts'
 
 /** A flag of a command. Its name is the long form without dashes. */
 export interface Flag {
@@ -90,6 +91,7 @@ export function optionOf({ name, short, summary, kind, value, choices, required 
 export function durationMs(text: string): number {
   const [, digits, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text.trim()) ?? []
   const factor = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit]
-  if (digits === undefined || factor === undefined) throw new InvalidArgumentError('Write a time like 90s, 5m or 2h.')
+  if (digits === undefined || factor === undefined)
+    throw new CliError(EXIT.usage, `${text} is no length of time.`, 'Write it like 90s, 5m or 2h.')
   return Math.round(Number(digits) * factor)
 }
