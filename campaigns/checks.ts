@@ -9,8 +9,8 @@ export interface Findings {
   jobs: number
   held: number
   commands: number
-  /** Commands that ended as failed or lost although nothing was wrong with them: the price of running at most once. */
-  commandsGivenUp: number
+  /** Commands that ended as failed or lost although nothing was wrong with them, by reason: the price of running at most once. */
+  commandsGivenUp: Record<string, number>
   /** Jobs of which a worker performed the effect more than once, as its protocol allows. */
   repeatedJobs: number
   changes: number
@@ -132,9 +132,10 @@ async function checkCommands(ledger: Ledger, story: Story, entries: readonly Ent
     key: string | null
     status: string
     exit_code: number | null
+    error: string | null
     job: string | null
   }>(
-    `select e.id, substring(array_to_string(e.args, ' ') from 'command-[0-9]+') as key, e.status, e.exit_code, j.state as job
+    `select e.id, substring(array_to_string(e.args, ' ') from 'command-[0-9]+') as key, e.status, e.exit_code, e.error, j.state as job
        from command_executions e left join jobs j on j.tenant_id = e.tenant_id and j.id = e.job_id`,
   )
   const byKey = new Map<string, (typeof rows)[number][]>()
@@ -155,10 +156,13 @@ async function checkCommands(ledger: Ledger, story: Story, entries: readonly Ent
     if (status < 300 && exitCode === 0 && byKey.get(key)?.[0]?.status !== 'SUCCEEDED')
       violations.push(`${key} was told to have succeeded and is recorded as ${byKey.get(key)?.[0]?.status}`)
   }
-  return {
-    commands: byKey.size,
-    commandsGivenUp: [...byKey.values()].flat().filter(({ status }) => status !== 'SUCCEEDED').length,
+  const givenUp = [...byKey.values()].flat().filter(({ status }) => status !== 'SUCCEEDED')
+  const commandsGivenUp: Record<string, number> = {}
+  for (const { key, error, exit_code: exit } of givenUp) {
+    const why = `${error ?? `exit code ${exit}`}, ${marks.has(key ?? '') ? 'after' : 'before'} its effect`
+    commandsGivenUp[why] = (commandsGivenUp[why] ?? 0) + 1
   }
+  return { commands: byKey.size, commandsGivenUp }
 }
 
 async function checkChanges(ledger: Ledger, entries: readonly Entry[], violations: string[]): Promise<number> {

@@ -39,7 +39,8 @@ export function killReport({
     `- violations: ${violations.length}`,
     ...violations.slice(0, 50).map((each) => `  - ${each.slice(0, 400)}`),
     `- jobs whose effect a worker performed more than once (its protocol is at least once): ${repeatedJobs}`,
-    `- commands reported as failed or lost (they run at most once): ${commandsGivenUp}`,
+    `- commands reported as failed or lost (they run at most once): ${Object.values(commandsGivenUp).reduce((sum, each) => sum + each, 0)}`,
+    ...Object.entries(commandsGivenUp).map(([why, count]) => `  - ${count}: ${why}`),
     `- starts that gave up because a child was killed under them: ${abandonedStarts}`,
     `- rows of the trail ${auditRows}, events ${eventRows}, every chain recomputed from its first row`,
   ].join('\n')
