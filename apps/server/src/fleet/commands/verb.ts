@@ -2,6 +2,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { Fault } from '@wheelhouse/contract'
 import type { ExecStatus } from '@wheelhouse/contract/fleet/words'
 import { type Static, Type } from 'typebox'
+import { Detached } from '../../kernel/agents/index.ts'
 import { ids } from '../../kernel/clock/index.ts'
 import type { Ended, Verb } from '../../kernel/jobs/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
@@ -42,111 +43,126 @@ const DEFAULT_TIMEOUT_MS = 30_000
 const KEPT_BYTES = 256 * 1024
 
 /** Runs a command or a script on a machine through its agent (fleet.md §2, Commands; decisions D5). Never repeated by itself. */
-export const commandVerb = (kernel: Kernel): CommandVerb => ({
-  name: 'command:execute',
-  topic: 'job.wh.fleet.command.execute',
-  input: Input,
-  output: Output,
-  risk: ['exec'],
-  timeoutMs: DEFAULT_TIMEOUT_MS,
-  maxAttempts: 1,
+export function commandVerb(kernel: Kernel): CommandVerb {
+  /** The agent keeps a result until the end of its job is on record: a process that dies in between finds it there again. */
+  const unacknowledged = new Map<string, { agentId: string; attempt: number }>()
+  return {
+    name: 'command:execute',
+    topic: 'job.wh.fleet.command.execute',
+    input: Input,
+    output: Output,
+    risk: ['exec'],
+    timeoutMs: DEFAULT_TIMEOUT_MS,
+    maxAttempts: 1,
 
-  facts: async (tx, input) => ({
-    ...(await instanceFacts(tx, input.instanceId)),
-    command: input.script ?? commandLine(input.command ?? '', input.args ?? []),
-    ...(input.script === undefined ? {} : { interpreter: input.interpreter ?? '/bin/bash' }),
-    'reach.instances': input.reach ?? 1,
-  }),
+    facts: async (tx, input) => ({
+      ...(await instanceFacts(tx, input.instanceId)),
+      command: input.script ?? commandLine(input.command ?? '', input.args ?? []),
+      ...(input.script === undefined ? {} : { interpreter: input.interpreter ?? '/bin/bash' }),
+      'reach.instances': input.reach ?? 1,
+    }),
 
-  async perform(run) {
-    const { db, clock, agents, vault } = kernel
-    const { tenantId, principal, input, jobId } = run
-    if ((input.command === undefined) === (input.script === undefined))
-      throw new Fault('VAL_SCHEMA', { in: 'body' }, { message: 'either command or script must be given' })
-    const env = openEnv(vault, tenantId, input.sealedEnv)
-    const id = input.executionId ?? ids.next()
-    const timeoutMs = input.timeoutMs ?? DEFAULT_TIMEOUT_MS
-    const row = await db.tenant(tenantId, async (tx) => {
-      const found = await findInstance(tx, principal, input.instanceId)
-      // Also for those who came through another door than the fleet's.
-      await guardHost(tx, principal, found)
-      await addExec(tx, clock.now(), principal, {
-        id,
-        instanceId: found.id,
-        command: input.command ?? `${input.interpreter ?? '/bin/bash'} -s`,
-        args: input.args ?? [],
-        env: maskedEnv(env),
-        workingDir: input.workingDir ?? null,
-        timeoutMs,
-        script: input.script ?? null,
-        jobId,
-        held: false,
+    async perform(run) {
+      const { db, clock, agents, vault } = kernel
+      const { tenantId, principal, input, jobId } = run
+      if ((input.command === undefined) === (input.script === undefined))
+        throw new Fault('VAL_SCHEMA', { in: 'body' }, { message: 'either command or script must be given' })
+      const env = openEnv(vault, tenantId, input.sealedEnv)
+      const id = input.executionId ?? ids.next()
+      const timeoutMs = input.timeoutMs ?? DEFAULT_TIMEOUT_MS
+      const row = await db.tenant(tenantId, async (tx) => {
+        const found = await findInstance(tx, principal, input.instanceId)
+        // Also for those who came through another door than the fleet's.
+        await guardHost(tx, principal, found)
+        await addExec(tx, clock.now(), principal, {
+          id,
+          instanceId: found.id,
+          command: input.command ?? `${input.interpreter ?? '/bin/bash'} -s`,
+          args: input.args ?? [],
+          env: maskedEnv(env),
+          workingDir: input.workingDir ?? null,
+          timeoutMs,
+          script: input.script ?? null,
+          jobId,
+          held: false,
+        })
+        await startExec(tx, id)
+        return found
       })
-      await startExec(tx, id)
-      return found
-    })
-    if (row.agentId === null)
-      throw new Fault(
-        'AGENT_OFFLINE',
-        { instanceId: row.id },
-        { message: `No agent has ever connected for '${row.name}'` },
-      )
-    const kept = { stdout: keeper(), stderr: keeper() }
-    try {
-      const result = await agents.exec({
-        tenantId,
-        agentId: row.agentId,
-        taskId: jobId,
-        attempt: run.attempt,
-        ...(input.script === undefined
-          ? { command: input.command ?? '', args: input.args ?? [], shell: (input.args ?? []).length === 0 }
-          : { script: input.script, interpreter: input.interpreter ?? '/bin/bash' }),
-        ...(input.workingDir === undefined ? {} : { cwd: input.workingDir }),
-        env,
-        timeoutMs,
-        signal: run.signal,
-        onOutput: (stream, data) => run.output(stream, kept[stream].take(data)),
-      })
-      await db.tenant(tenantId, (tx) =>
-        noteOutcome(tx, id, {
-          exitCode: result.exitCode,
-          stdout: kept.stdout.text(),
-          stderr: kept.stderr.text(),
-          truncated: result.truncated || kept.stdout.cut() || kept.stderr.cut(),
-          durationMs: result.durationMs,
-        }),
-      )
-      agents.settled(row.agentId, jobId, run.attempt)
-      if (run.signal.aborted) throw run.signal.reason
-      if (result.timedOut) throw new Fault('JOB_TIMED_OUT')
-      if (result.error)
-        throw new Fault('COMMAND_FAILED', { reason: result.error.code }, { message: result.error.message })
-      if (result.exitCode !== 0) {
-        const how = result.signal === undefined ? `exit code ${result.exitCode}` : `signal ${result.signal}`
-        throw new Fault('COMMAND_FAILED', { exitCode: result.exitCode }, { message: `The command ended with ${how}` })
-      }
-      const { exitCode, durationMs, truncated } = result
-      return { exitCode, durationMs, truncated }
-    } catch (error) {
-      // What was written until the time was over is worth reading.
-      if (run.signal.aborted)
+      if (row.agentId === null)
+        throw new Fault(
+          'AGENT_OFFLINE',
+          { instanceId: row.id },
+          { message: `No agent has ever connected for '${row.name}'` },
+        )
+      const kept = { stdout: keeper(), stderr: keeper() }
+      try {
+        const result = await agents.exec({
+          tenantId,
+          agentId: row.agentId,
+          taskId: jobId,
+          attempt: run.attempt,
+          ...(input.script === undefined
+            ? { command: input.command ?? '', args: input.args ?? [], shell: (input.args ?? []).length === 0 }
+            : { script: input.script, interpreter: input.interpreter ?? '/bin/bash' }),
+          ...(input.workingDir === undefined ? {} : { cwd: input.workingDir }),
+          env,
+          timeoutMs,
+          signal: run.signal,
+          onOutput: (stream, data) => run.output(stream, kept[stream].take(data)),
+        })
         await db.tenant(tenantId, (tx) =>
           noteOutcome(tx, id, {
-            exitCode: null,
+            exitCode: result.exitCode,
             stdout: kept.stdout.text(),
             stderr: kept.stderr.text(),
-            truncated: kept.stdout.cut() || kept.stderr.cut(),
-            durationMs: timeoutMs,
+            truncated: result.truncated || kept.stdout.cut() || kept.stderr.cut(),
+            durationMs: result.durationMs,
           }),
         )
-      throw error
-    }
-  },
+        const delivered = { agentId: row.agentId, attempt: run.attempt }
+        if (run.signal.aborted) {
+          // A job that was cancelled or is over time has its end already; one that is another's now needs the result there.
+          if (!(run.signal.reason instanceof Detached)) agents.settled(delivered.agentId, jobId, delivered.attempt)
+          throw run.signal.reason
+        }
+        unacknowledged.set(jobId, delivered)
+        if (result.timedOut) throw new Fault('JOB_TIMED_OUT')
+        if (result.error)
+          throw new Fault('COMMAND_FAILED', { reason: result.error.code }, { message: result.error.message })
+        if (result.exitCode !== 0) {
+          const how = result.signal === undefined ? `exit code ${result.exitCode}` : `signal ${result.signal}`
+          throw new Fault('COMMAND_FAILED', { exitCode: result.exitCode }, { message: `The command ended with ${how}` })
+        }
+        const { exitCode, durationMs, truncated } = result
+        return { exitCode, durationMs, truncated }
+      } catch (error) {
+        // What was written until the time was over is worth reading.
+        if (run.signal.aborted)
+          await db.tenant(tenantId, (tx) =>
+            noteOutcome(tx, id, {
+              exitCode: null,
+              stdout: kept.stdout.text(),
+              stderr: kept.stderr.text(),
+              truncated: kept.stdout.cut() || kept.stderr.cut(),
+              durationMs: timeoutMs,
+            }),
+          )
+        throw error
+      }
+    },
 
-  async settle(tx, jobId, _input, end) {
-    await endExec(tx, kernel.clock.now(), jobId, statusOf(end), end.kind === 'succeeded' ? null : end.message)
-  },
-})
+    async settle(tx, jobId, _input, end) {
+      await endExec(tx, kernel.clock.now(), jobId, statusOf(end), end.kind === 'succeeded' ? null : end.message)
+      tx.afterCommit(() => {
+        const delivered = unacknowledged.get(jobId)
+        if (!delivered) return
+        unacknowledged.delete(jobId)
+        kernel.agents.settled(delivered.agentId, jobId, delivered.attempt)
+      })
+    },
+  }
+}
 
 /** unification §5: the kernel's states in the fleet's words. */
 function statusOf(end: Ended<unknown>): ExecStatus {

@@ -42,6 +42,9 @@ export const backoffMs = (attempt: number): number =>
 const retriable = (error: unknown): boolean =>
   error instanceof Fault && (error.retryAfterMs !== undefined || [429, 502, 503].includes(error.status))
 
+const isDatabaseAway = (error: unknown): boolean =>
+  error instanceof Fault && error.code === 'SYS_UNAVAILABLE' && error.details?.['part'] === 'database'
+
 export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispatcher): Runner {
   const { db, clock, log, signals } = core
   const running = new Map<Active, Promise<void>>()
@@ -102,6 +105,10 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
       end = { kind: 'succeeded', output: made }
     } catch (error) {
       if (controller.signal.aborted && controller.signal.reason instanceof Detached) return
+      if (isDatabaseAway(error) && !controller.signal.aborted) {
+        await handBack(active)
+        return
+      }
       if (await triedAgain(active, error)) {
         await output.flush()
         return
@@ -113,6 +120,24 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
     }
     await output.flush()
     await finish(active, verb, input, end)
+  }
+
+  /**
+   * The database went away under the verb: what it did may not be recorded, so that nobody knows yet how it ended. Taken over as after
+   * a crash, under the same key, once the database is back; if that takes too long, when the lease has run out.
+   */
+  async function handBack({ claimed: { tenantId, id, fence, pool } }: Active): Promise<void> {
+    dispatcher().forget(tenantId, id)
+    for (let tries = 1; tries <= 20; tries++) {
+      try {
+        await db.engine((tx) => release(tx, [{ tenantId, id, fence, runAt: null, lost: true }]))
+        core.hint(pool, tenantId)
+        return
+      } catch (error) {
+        log.warn({ err: error, jobId: id }, 'A claim could not be given back yet')
+        await new Promise((resolve) => setTimeout(resolve, 1000))
+      }
+    }
   }
 
   async function triedAgain(active: Active, error: unknown): Promise<boolean> {
