@@ -9,7 +9,7 @@ import { keys } from '../../api/keys.ts'
 import { useJobOutput } from '../../api/job-output.ts'
 import type { Execution, Instance } from '../../api/wire.ts'
 import { useRefusal } from '../../app/allowed.ts'
-import { took } from '../../ui/age.ts'
+import { sentence, took } from '../../ui/age.ts'
 import { ConsequenceLines } from '../../ui/blast.tsx'
 import { Button } from '../../ui/button.tsx'
 import { useNow } from '../../ui/clock.ts'
@@ -67,14 +67,22 @@ export function CommandTab(props: { instance: Instance }) {
 
   // The job goes on after the call has answered: what it wrote in all is read when it has ended, and now and then until then.
   const executionId = execution?.id
+  const instanceId = instance.id
   const held = Boolean(execution?.approvalRequired)
   useEffect(() => {
     if (!executionId || !running) return
-    const read = () => void readExecution(executionId).then(setExecution, () => undefined)
+    const read = () =>
+      void readExecution(executionId).then(
+        (now) => {
+          setExecution(now)
+          if (ENDED.has(now.status)) void cache.invalidateQueries({ queryKey: keys.commands(instanceId) })
+        },
+        () => undefined,
+      )
     if (ended) read()
     const timer = setInterval(read, held ? 5000 : 2000)
     return () => clearInterval(timer)
-  }, [executionId, running, ended, held])
+  }, [executionId, running, ended, held, cache, instanceId])
 
   const lines = useMemo<readonly LogLine[]>(() => {
     if (stream.chunks.length > 0) return streamedLines(stream.chunks)
@@ -137,7 +145,7 @@ export function CommandTab(props: { instance: Instance }) {
         {failure && (
           <div className="px-4 pb-3 wide:px-5">
             <Note status={failure.kind === 'denied' || failure.kind === 'forbidden' ? 'denied' : 'failed'}>
-              <b>{failure.kind === 'denied' ? 'Policy denied it.' : 'It did not run.'}</b> {failure.message}
+              <b>{failure.kind === 'denied' ? 'Policy denied it.' : 'It did not run.'}</b> {sentence(failure.message)}
               {failure.rule && (
                 <>
                   {' '}

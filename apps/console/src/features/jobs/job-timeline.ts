@@ -33,7 +33,9 @@ export function jobTimeline(
     })
   }
   for (const [index, decision] of decisions.entries()) {
-    const at = instant(decision.checked_at)
+    const checkedAt = instant(decision.checked_at)
+    // Both are of the same instant, by two clocks' roundings: nothing is decided before it is asked.
+    const at = checkedAt === undefined ? undefined : Math.max(checkedAt, (submitted ?? 0) + 1)
     const { status, word } = decisionState(decision.decision)
     if (at === undefined) continue
     entries.push({
