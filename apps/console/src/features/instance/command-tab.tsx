@@ -71,16 +71,14 @@ export function CommandTab(props: { instance: Instance }) {
   const held = Boolean(execution?.approvalRequired)
   useEffect(() => {
     if (!executionId || !running) return
-    const read = () =>
-      void readExecution(executionId).then(
-        (now) => {
-          setExecution(now)
-          if (ENDED.has(now.status)) void cache.invalidateQueries({ queryKey: keys.commands(instanceId) })
-        },
-        () => undefined,
-      )
-    if (ended) read()
-    const timer = setInterval(read, held ? 5000 : 2000)
+    const read = async () => {
+      const now = await readExecution(executionId).catch(() => undefined)
+      if (!now) return
+      setExecution(now)
+      if (ENDED.has(now.status)) void cache.invalidateQueries({ queryKey: keys.commands(instanceId) })
+    }
+    if (ended) void read()
+    const timer = setInterval(() => void read(), held ? 5000 : 2000)
     return () => clearInterval(timer)
   }, [executionId, running, ended, held, cache, instanceId])
 
