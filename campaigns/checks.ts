@@ -14,6 +14,7 @@ export interface Findings {
   /** Jobs of which a worker performed the effect more than once, as its protocol allows. */
   repeatedJobs: number
   changes: number
+  artifacts: number
   auditRows: number
   eventRows: number
   violations: string[]
@@ -52,6 +53,10 @@ export async function check(installation: Installation, story: Story, withinMs =
     const jobs = await checkJobs(ledger, story, entries, violations)
     const commands = await checkCommands(ledger, story, entries, violations)
     const changes = await checkChanges(ledger, entries, violations)
+    for (const { pointer, content } of of(entries, 'artifact')) {
+      if ((await story.contentOf(pointer)) !== content)
+        violations.push(`artifact ${pointer} was acknowledged and is not what was sent`)
+    }
     const audit = await chainFaults(ledger, 'audit')
     const events = await chainFaults(ledger, 'events')
     violations.push(...audit.faults, ...events.faults)
@@ -66,7 +71,15 @@ export async function check(installation: Installation, story: Story, withinMs =
       JSON.stringify({ tenant: story.firstConnection.tenant, admin: story.firstConnection.admin })
     )
       violations.push('connection.json names another tenant, user or key than at first')
-    return { ...jobs, ...commands, changes, auditRows: audit.rows, eventRows: events.rows, violations }
+    return {
+      ...jobs,
+      ...commands,
+      changes,
+      artifacts: of(entries, 'artifact').length,
+      auditRows: audit.rows,
+      eventRows: events.rows,
+      violations,
+    }
   } finally {
     await ledger.close()
   }

@@ -35,7 +35,7 @@ export interface KillReport {
   findings: Findings
 }
 
-const PACE: Pace = { jobs: 60, commands: 300, environments: 400 }
+const PACE: Pace = { jobs: 60, commands: 300, changes: 400 }
 /** Of four kills one comes while the recovery from the last one is under way. */
 const OVERLAP = 0.25
 

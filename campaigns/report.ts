@@ -19,7 +19,8 @@ export function killReport({
   findings,
 }: KillReport): string {
   const total = Object.values(kills).reduce((sum, each) => sum + each, 0)
-  const { jobs, held, repeatedJobs, commands, commandsGivenUp, changes, auditRows, eventRows, violations } = findings
+  const { jobs, held, repeatedJobs, commands, commandsGivenUp, changes, artifacts, auditRows, eventRows, violations } =
+    findings
   const cell = (of: readonly Recovery[], what: 'served' | 'job' | 'command'): string => {
     const values = of.flatMap((each) => each[what] ?? [])
     return `${seconds(percentile(values, 0.5))} / ${seconds(percentile(values, 0.95))}`
@@ -30,7 +31,7 @@ export function killReport({
   })
   return [
     `Seed ${seed}: ${total} kills in ${took} s (${VICTIMS.map((victim) => `${victim} ${kills[victim]}`).join(', ')}), ${overlapping} of them during the`,
-    `recovery from another. ${jobs} jobs were acknowledged, ${held} of them held for a decision; ${commands} commands ran; ${changes} changes were acknowledged.`,
+    `recovery from another. ${jobs} jobs were acknowledged, ${held} of them held for a decision; ${commands} commands ran; ${changes} changes and\n${artifacts} artifacts were acknowledged.`,
     '',
     '| Killed | undisturbed recoveries | reads again, p50 / p95 | jobs again | commands again |',
     '|---|---|---|---|---|',

@@ -14,13 +14,14 @@ export type Entry =
   | { kind: 'try'; key: string }
   | { kind: 'command'; key: string; status: number; jobId?: string; exitCode?: number | null }
   | { kind: 'environment'; key: string; id: string }
+  | { kind: 'artifact'; pointer: string; content: string }
   | { kind: 'anomaly'; what: string }
 
 export interface Pace {
   /** Milliseconds between two of each kind. */
   jobs: number
   commands: number
-  environments: number
+  changes: number
 }
 
 /** Answers that say: not now. Everything else but success is told as an anomaly. */
@@ -72,7 +73,8 @@ export class Story {
       this.#every(this.#pace.jobs, () => this.submit()),
       this.#every(this.#pace.jobs, () => this.#decide()),
       this.#every(this.#pace.commands, async () => this.#inBackground(this.command())),
-      this.#every(this.#pace.environments, () => this.environment()),
+      this.#every(this.#pace.changes, () => this.environment()),
+      this.#every(this.#pace.changes, () => this.artifact()),
     ]
   }
 
@@ -168,6 +170,25 @@ export class Story {
     )
     const { id } = ((body as { data?: { id: string } }).data ?? body) as { id: string }
     this.journal.write({ kind: 'environment', key, id })
+  }
+
+  /** One blob, sent again until it is acknowledged. */
+  async artifact(): Promise<void> {
+    const content = `artifact ${this.#number++} ${'x'.repeat(2000)}`
+    const { body } = await this.#until('upload', [200], () =>
+      this.api.call('POST', '/api/v1/artifacts', { body: { content, content_type: 'text/plain' } }),
+    )
+    this.journal.write({ kind: 'artifact', pointer: (body as { artifact_ptr: string }).artifact_ptr, content })
+  }
+
+  /** The blob behind a pointer; undefined when the server does not know it. */
+  async contentOf(pointer: string): Promise<string | undefined> {
+    const { status, body } = await this.#until(`read of ${pointer}`, [200, 404], () =>
+      this.api.call('GET', `/api/v1/artifacts/${encodeURIComponent(pointer)}`),
+    )
+    return status === 404
+      ? undefined
+      : Buffer.from((body as { content_base64: string }).content_base64, 'base64').toString()
   }
 
   /** The documented word for a job's state; undefined when the job is not known. */

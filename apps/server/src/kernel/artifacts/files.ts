@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Instant } from '../clock/index.ts'
+import { crashPoint } from '../crash/index.ts'
 
 /** Files named by the SHA-256 of their content, one folder a tenant. */
 export interface BlobFiles {
@@ -27,6 +28,7 @@ export function openBlobFiles(folder: string): BlobFiles {
       const half = join(parent, `.${sha256}.${randomBytes(6).toString('hex')}`)
       try {
         await synced(half, 'wx', async (file) => file.writeFile(content))
+        crashPoint('artifact:before-rename')
         await rename(half, path)
       } catch (error) {
         await rm(half, { force: true })
@@ -34,6 +36,7 @@ export function openBlobFiles(folder: string): BlobFiles {
       }
       // The names too must outlive a loss of power.
       for (const each of [parent, dirname(parent), folder]) await synced(each, 'r', async () => {})
+      crashPoint('artifact:after-rename')
     },
     async read(tenantId, sha256) {
       return readFile(pathOf(tenantId, sha256)).catch(absent)
