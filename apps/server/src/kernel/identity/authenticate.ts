@@ -60,6 +60,7 @@ export function authenticator(db: Db, clock: Clock, rules: RoleRules): Authentic
   const touched = new Map<string, number>()
   /** Grows when all is forgotten: what was being looked up at that moment may be old already and is not remembered. */
   let generation = 0
+  const asking = new Map<string, Promise<Principal>>()
 
   /** Notes use at most once a minute a credential, off the request's path. */
   function touch(kind: 'key' | 'session', tenantId: string, id: string): void {
@@ -75,11 +76,21 @@ export function authenticator(db: Db, clock: Clock, rules: RoleRules): Authentic
     db.auth((tx) => tx.run(statement)).catch(() => touched.delete(id))
   }
 
+  /** Hundreds of requests of one caller find its memory gone at once: one of them asks for all. Who comes after a change asks anew. */
+  function asked(cacheKey: string, look: (tx: Tx) => Promise<Principal>): Promise<Principal> {
+    const key = `${generation} ${cacheKey}`
+    const underWay = asking.get(key)
+    if (underWay) return underWay
+    const answer = db.auth(look).finally(() => asking.delete(key))
+    asking.set(key, answer)
+    return answer
+  }
+
   async function remembered(cacheKey: string, look: (tx: Tx, now: number) => Promise<Principal>): Promise<Principal> {
     const now = clock.now()
     const known = cache.get(cacheKey)
     const begun = generation
-    const principal = known && known.until > now ? known.principal : await db.auth((tx) => look(tx, now))
+    const principal = known && known.until > now ? known.principal : await asked(cacheKey, (tx) => look(tx, now))
     if (principal.expiresAt !== undefined && principal.expiresAt <= now) throw new Fault('AUTH_TOKEN_EXPIRED')
     if (known?.principal !== principal && begun === generation)
       cache.set(cacheKey, { principal, until: now + CACHE_MS })
