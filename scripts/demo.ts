@@ -67,8 +67,23 @@ async function watch(client: Client, jobId: string, enough?: (state: StateEvent)
   throw new Error(`job ${jobId} did not end within a minute`)
 }
 
+/** Repeats what the server's budget for commands (ten a minute) has put off. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 429) throw error
+    const waitMs = error.retryAfterMs ?? 60_000
+    shown(`the budget of this minute is used up; waiting ${Math.ceil(waitMs / 1000)} s`)
+    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    return ask()
+  }
+}
+
 const run = (client: Client, instanceId: string, command: string) =>
-  client.fleet.commands.executeCommand({ query: { wait: 0 }, body: { instanceId, command, timeoutMs: 30_000 } })
+  patiently(() =>
+    client.fleet.commands.executeCommand({ query: { wait: 0 }, body: { instanceId, command, timeoutMs: 30_000 } }),
+  )
 
 async function streamCommand(client: Client, host: string): Promise<void> {
   title('2. A command runs there, and its output is seen while it runs')
@@ -125,7 +140,9 @@ async function approveCommand(admin: Client, url: string): Promise<void> {
     await decideCommand(admin, url, joined.name, { username, password })
   } finally {
     await agent.close()
-    await admin.fleet.instances.deleteInstance({ params: { id: joined.name }, body: {} }).catch(() => undefined)
+    await patiently(() => admin.fleet.instances.deleteInstance({ params: { id: joined.name }, body: {} })).catch(
+      () => undefined,
+    )
     await admin.jobs.users.deleteUser({ params: { id: user.id } })
   }
 }

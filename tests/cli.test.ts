@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { processesBelow, readConnection, type ServerProcess, startServer, until } from './server-process.ts'
 
 const PROJECT = fileURLToPath(new URL('..', import.meta.url))
+const RATES = { WHEELHOUSE_RATE_LIMITS_SCALE: '100' }
 const CLI = join(PROJECT, 'apps', 'cli', 'bin', 'wheelhouse.mjs')
 
 let home: string
@@ -17,7 +18,8 @@ const children: ChildProcess[] = []
 beforeAll(async () => {
   home = realpathSync(mkdtempSync(join(tmpdir(), 'wh-cli-')))
   dataDir = join(home, 'data')
-  server = await startServer(dataDir)
+  // The documented budgets (ten commands a minute) have tests of their own.
+  server = await startServer(dataDir, RATES)
   await until('the machine itself is in the fleet', async () => {
     const { stdout } = await cli(['instance', 'list', '--status', 'RUNNING', '-o', 'name'])
     return stdout.split('\n').includes(hostname())
@@ -159,6 +161,12 @@ describe('a command on a machine', () => {
   })
 })
 
+test('a shell on a machine types what stdin says and shows what it answers', async () => {
+  const { code, stdout } = await cli(['instance', 'shell', hostname()], { stdin: 'echo shell-$((40 + 2)); exit\n' })
+  expect(code).toBe(0)
+  expect(stdout).toContain('shell-42')
+})
+
 describe('logging in', () => {
   const file = () => join(home, '.config', 'wheelhouse', 'config.yaml')
 
@@ -282,7 +290,7 @@ describe('the administrator’s secrets', () => {
     await server.ended
     expect((await cli(['admin', 'reset', '--yes'])).code).toBe(0)
     expect(processesBelow(dataDir)).toEqual([])
-    server = await startServer(dataDir)
+    server = await startServer(dataDir, RATES)
     expect((await cli(['whoami'])).code).toBe(0)
     expect((await cli(['admin', 'reset', '--yes', '--data-dir', join(home, 'nowhere')])).stderr).toContain(
       'no installation',
@@ -291,7 +299,9 @@ describe('the administrator’s secrets', () => {
 })
 
 test('npx runs it in a clone, and the configuration is printed with its sources', async () => {
-  const npx = spawn('npx', ['--no', 'wheelhouse', 'config'], {
+  const { bin } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as { bin: object }
+  const words = ['--no', ...Object.keys(bin), 'config']
+  const npx = spawn('npx', words, {
     cwd: PROJECT,
     env: { ...process.env, WHEELHOUSE_DATA_DIR: dataDir, npm_config_update_notifier: 'false' },
     stdio: ['ignore', 'pipe', 'ignore'],

@@ -1,6 +1,6 @@
 import { Command as Commander, type CommanderError, Option } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import type { Call, Command, Group, Values, Words } from './command.ts'
+import type { Call, Command, Group, Session, Values, Words } from './command.ts'
 import { CliError, EXIT } from './exit.ts'
 import { optionOf } from './flags.ts'
 import { type Io, voice } from './io.ts'
@@ -90,6 +90,7 @@ function callOf(command: Command, made: Commander, io: Io): Call {
     made.registeredArguments.map((argument, at) => [argument.name(), made.processedArgs[at] as string | string[]]),
   )
   const options = new Map(made.options.map((option) => [option.long?.slice(2), given[option.attributeName()]]))
+  let session: Session | undefined
   const targetFlags = pick(given, ['context', 'url', 'dataDir'])
   return {
     io,
@@ -98,7 +99,7 @@ function callOf(command: Command, made: Commander, io: Io): Call {
     args: wordsOf(words, command),
     flags: valuesOf(options),
     signal: io.signal,
-    session: () => openSession(io, targetFlags),
+    session: () => (session ??= openSession(io, targetFlags)),
     targetFlags,
   }
 }

@@ -2,6 +2,7 @@ import { contract } from '@wheelhouse/contract'
 import { type Client, createClient } from '@wheelhouse/sdk'
 import manifest from '../package.json' with { type: 'json' }
 import type { Session } from './command.ts'
+import { contextPath, isExposed } from './contexts.ts'
 import { CliError, EXIT } from './exit.ts'
 import type { Io } from './io.ts'
 import { findTarget, type TargetFlags } from './target.ts'
@@ -13,6 +14,9 @@ export const connect = (url: string, token: string | undefined): Client =>
 /** The server of this run with its credential. Throws CliError (auth) when there is no server or no credential. */
 export function openSession(io: Io, flags: TargetFlags): Session {
   const target = findTarget(flags, io)
+  const file = contextPath(io.env)
+  if (target.source === 'context' && isExposed(file))
+    io.stderr.write(`Others of this computer can read your credentials in ${file}: chmod 600 it.\n`)
   if (target.token === undefined)
     throw new CliError(
       EXIT.auth,

@@ -5,6 +5,7 @@ import { row } from '../row.ts'
 import { exec } from './exec.ts'
 import { instanceIds } from './instance-ids.ts'
 import { logs } from './logs.ts'
+import { shell } from './shell.ts'
 
 const { instances, lifecycle, metrics } = contract.fleet
 
@@ -129,5 +130,5 @@ export const instanceGroup: Group = {
   name: 'instance',
   aliases: ['instances', 'i'],
   summary: 'Machines of the fleet',
-  commands: [list, get, exec, logs, processes, top, events, act('suspend'), act('resume'), remove],
+  commands: [list, get, exec, shell, logs, processes, top, events, act('suspend'), act('resume'), remove],
 }
