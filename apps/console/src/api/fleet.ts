@@ -2,7 +2,6 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tansta
 import { ask } from './client.ts'
 import { keys } from './keys.ts'
 import type {
-  Alert,
   BulkExecution,
   BulkResult,
   Execution,
@@ -194,17 +193,6 @@ export function useLogs(id: string, search: string, levels: readonly string[]) {
       )
       return { lines: answer.logs.toReversed(), total: answer.pagination.total }
     },
-  })
-}
-
-export function useActiveAlerts() {
-  return useQuery({
-    queryKey: keys.alerts,
-    refetchInterval: 30_000,
-    queryFn: () =>
-      ask<{ alerts: Alert[]; total: number }>('fleet', 'GET', '/api/v1/alerts', {
-        query: { status: 'ACTIVE', pageSize: 50 },
-      }),
   })
 }
 

@@ -15,7 +15,6 @@ export const keys = {
   events: (id: string) => ['fleet', 'instance', id, 'events'],
   logs: (id: string, search: string, levels: string) => ['fleet', 'instance', id, 'logs', search, levels],
   commands: (id: string) => ['fleet', 'instance', id, 'commands'],
-  alerts: ['fleet', 'alerts'],
   jobs: ['jobs'],
   jobList: (state: string, topic: string) => ['jobs', 'list', state, topic],
   job: (id: string) => ['jobs', 'one', id],

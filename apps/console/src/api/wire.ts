@@ -136,16 +136,6 @@ export interface Execution {
 export type BulkExecution =
   { instanceId: string; success: true; execution: Execution } | { instanceId: string; success: false; error: string }
 
-export interface Alert {
-  id: string
-  instanceId: string | null
-  status: 'ACTIVE' | 'ACKNOWLEDGED' | 'RESOLVED' | 'SILENCED'
-  severity: 'CRITICAL' | 'HIGH' | 'MEDIUM' | 'LOW' | 'INFO'
-  title: string
-  message: string
-  firedAt: string
-}
-
 export interface FleetPage {
   pagination: { total: number; page: number; pageSize: number; totalPages: number }
 }

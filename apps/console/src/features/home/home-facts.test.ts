@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Alert, FleetStats, Instance, JobRecord } from '../../api/wire.ts'
+import type { FleetStats, Instance, JobRecord } from '../../api/wire.ts'
 import { fleetTiles, headline, jobRates } from './home-facts.ts'
 
 const stats = (by_status: FleetStats['by_status'], total: number): FleetStats => ({
@@ -12,20 +12,19 @@ const stats = (by_status: FleetStats['by_status'], total: number): FleetStats =>
 
 describe('the sentence of the home page', () => {
   test('a good day is told in one sentence', () => {
-    expect(headline(stats({ RUNNING: 12 }, 12), 0, [])).toEqual({
+    expect(headline(stats({ RUNNING: 12 }, 12), 0)).toEqual({
       fleet: 'All 12 instances are healthy.',
       rest: 'Nothing is wrong, nothing waits.',
     })
   })
   test('what is wrong is counted', () => {
-    const alert = { id: 'a' } as Alert
-    expect(headline(stats({ RUNNING: 9, ERROR: 1, UNKNOWN: 2 }, 12), 3, [alert])).toEqual({
+    expect(headline(stats({ RUNNING: 9, ERROR: 1, UNKNOWN: 2 }, 12), 3)).toEqual({
       fleet: '9 of 12 instances are healthy.',
-      rest: '1 alert fires. 1 instance failed. 2 instances silent.',
+      rest: '1 instance failed. 2 instances silent.',
     })
   })
   test('a fleet that cannot be seen is not called healthy', () => {
-    expect(headline(undefined, 0, []).fleet).toBe('The fleet cannot be seen.')
+    expect(headline(undefined, 0).fleet).toBe('The fleet cannot be seen.')
   })
 })
 

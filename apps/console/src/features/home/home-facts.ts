@@ -1,14 +1,10 @@
-import type { Alert, FleetStats, Instance, JobRecord, LatestMetric } from '../../api/wire.ts'
+import type { FleetStats, Instance, JobRecord, LatestMetric } from '../../api/wire.ts'
 import { instant, plural } from '../../ui/age.ts'
 import type { Tile } from '../../ui/tile-map.tsx'
 import { environmentOf, instanceState } from '../fleet/instance-state.ts'
 
 /** The answer to the page's question, as sentences. */
-export function headline(
-  stats: FleetStats | undefined,
-  waits: number,
-  alerts: readonly Alert[],
-): { fleet: string; rest: string } {
+export function headline(stats: FleetStats | undefined, waits: number): { fleet: string; rest: string } {
   const total = stats?.total ?? 0
   const healthy = stats?.by_status.RUNNING ?? 0
   const fleet =
@@ -24,7 +20,6 @@ export function headline(
   const failed = stats?.by_status.ERROR ?? 0
   const silent = stats?.by_status.UNKNOWN ?? 0
   const parts = [
-    alerts.length > 0 && `${plural(alerts.length, 'alert')} ${alerts.length === 1 ? 'fires' : 'fire'}.`,
     failed > 0 && `${plural(failed, 'instance')} failed.`,
     silent > 0 && `${plural(silent, 'instance')} silent.`,
   ].filter((part): part is string => typeof part === 'string')

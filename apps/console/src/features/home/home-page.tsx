@@ -2,7 +2,7 @@ import { Link, useNavigate } from '@tanstack/react-router'
 import { Plus } from 'lucide-react'
 import { useMemo } from 'react'
 import { useActivity } from '../../api/activity.ts'
-import { useActiveAlerts, useFleetStats, useInstances, useLatestMetrics } from '../../api/fleet.ts'
+import { useFleetStats, useInstances, useLatestMetrics } from '../../api/fleet.ts'
 import { useApprovals, useJobs } from '../../api/jobs.ts'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
@@ -16,7 +16,6 @@ import { Card, Page } from '../../ui/page.tsx'
 import { EmptyState, PartialLine, SkeletonRows } from '../../ui/states.tsx'
 import { StatusShape } from '../../ui/status.tsx'
 import { TileMap } from '../../ui/tile-map.tsx'
-import { Age } from '../../ui/time.tsx'
 import { auditWords } from '../activity/audit-words.ts'
 import { AskList } from '../inbox/ask-list.tsx'
 import { useAsks } from '../inbox/use-asks.ts'
@@ -37,7 +36,6 @@ export function HomePage() {
   const stats = useFleetStats()
   const instances = useInstances()
   const latest = useLatestMetrics()
-  const alerts = useActiveAlerts()
   const approvals = useApprovals(mayDecide)
   const jobs = useJobs('', '')
   const items = useMemo(() => (approvals.data?.items ?? []).slice(0, SHOWN), [approvals.data])
@@ -46,8 +44,7 @@ export function HomePage() {
   const rates = useMemo(() => jobRates(recent, Date.now()), [recent])
   const groups = useMemo(() => fleetTiles(instances.data?.instances ?? [], latest.data), [instances.data, latest.data])
   const waits = approvals.data?.items.length ?? 0
-  const said = headline(stats.data, waits, alerts.data?.alerts ?? [])
-  const firing = alerts.data?.alerts ?? []
+  const said = headline(stats.data, waits)
 
   return (
     <Page scroll>
@@ -69,11 +66,8 @@ export function HomePage() {
         {stats.isError && (
           <PartialLine onRetry={() => void stats.refetch()}>The fleet's figures could not be read.</PartialLine>
         )}
-        {alerts.isError && (
-          <PartialLine onRetry={() => void alerts.refetch()}>Alerts could not be read. There may be some.</PartialLine>
-        )}
       </div>
-      <HomeStrip stats={stats.data} alerts={alerts.data?.alerts} waits={mayDecide ? waits : undefined} rates={rates} />
+      <HomeStrip stats={stats.data} waits={mayDecide ? waits : undefined} rates={rates} />
       <div className="grid gap-4 p-4 wide:p-6 wide:pt-4 roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
         <div className="flex min-w-0 flex-col gap-4">
           <Card
@@ -92,35 +86,12 @@ export function HomePage() {
                 <SkeletonRows rows={3} height={56} />
               ) : mayDecide && approvals.isError && !approvals.data ? (
                 <FailureView error={approvals.error} what="the inbox" onRetry={() => void approvals.refetch()} />
-              ) : items.length + firing.length === 0 ? (
+              ) : items.length === 0 ? (
                 <p className="flex items-center gap-2 px-3.5 py-3 text-s2 text-ink-2">
                   <StatusShape status="ok" size={14} /> Nothing needs you.
                 </p>
               ) : (
-                <>
-                  <AskList items={items} asks={asks} onOpen={(job) => setUrl({ job })} />
-                  {firing.slice(0, SHOWN).map((alert) => (
-                    <Link
-                      key={alert.id}
-                      to={alert.instanceId ? '/fleet/$id' : '/fleet'}
-                      params={alert.instanceId ? { id: alert.instanceId } : {}}
-                      className="grid grid-cols-[16px_minmax(0,1fr)_auto] gap-x-3 border-t border-line-1 px-3.5 py-2.5 hover:bg-hover"
-                    >
-                      <StatusShape
-                        status={alert.severity === 'CRITICAL' || alert.severity === 'HIGH' ? 'failed' : 'warning'}
-                        size={14}
-                        className="mt-[3px]"
-                      />
-                      <span className="min-w-0">
-                        <span className="block truncate font-medium text-ink">{alert.title}</span>
-                        <span className="block truncate text-s2 text-ink-2">{alert.message}</span>
-                      </span>
-                      <span className="text-s2 text-ink-2">
-                        open <Age at={alert.firedAt} />
-                      </span>
-                    </Link>
-                  ))}
-                </>
+                <AskList items={items} asks={asks} onOpen={(job) => setUrl({ job })} />
               )}
             </div>
           </Card>

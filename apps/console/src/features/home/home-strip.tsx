@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
-import type { Alert, FleetStats, InstanceStatus } from '../../api/wire.ts'
+import type { FleetStats, InstanceStatus } from '../../api/wire.ts'
 import { count } from '../../ui/age.ts'
 import { Sparkline } from '../../ui/sparkline.tsx'
 import { StatusShape, type Status } from '../../ui/status.tsx'
@@ -8,19 +8,13 @@ import { instanceState } from '../fleet/instance-state.ts'
 import type { JobRates } from './home-facts.ts'
 
 /** A few figures in one line, each the way to its page. */
-export function HomeStrip(props: {
-  stats: FleetStats | undefined
-  alerts: readonly Alert[] | undefined
-  waits: number | undefined
-  rates: JobRates
-}) {
-  const { stats, alerts, rates } = props
+export function HomeStrip(props: { stats: FleetStats | undefined; waits: number | undefined; rates: JobRates }) {
+  const { stats, rates } = props
   const states = Object.entries(stats?.by_status ?? {})
     .map(([status, value]) => ({ ...instanceState({ status: status as InstanceStatus }), value }))
     .filter((state) => state.status !== 'ok' && state.value > 0)
-  const severe = (alerts ?? []).filter((alert) => alert.severity === 'CRITICAL' || alert.severity === 'HIGH').length
   return (
-    <div className="mx-4 grid grid-cols-2 rounded-r3 border border-line-1 bg-surface-2 wide:mx-6 wide:grid-cols-4">
+    <div className="mx-4 grid grid-cols-2 rounded-r3 border border-line-1 bg-surface-2 wide:mx-6 wide:grid-cols-3">
       <Figure
         to="/fleet"
         name="Instances"
@@ -32,14 +26,6 @@ export function HomeStrip(props: {
           : states.map((state) => (
               <Mark key={state.word} status={state.status} word={state.word} value={state.value} />
             ))}
-      </Figure>
-      <Figure
-        to="/"
-        name="Alerts firing"
-        value={alerts ? count(alerts.length) : '–'}
-        note={severe > 0 ? `${severe} severe` : ''}
-      >
-        {alerts ? (alerts[0]?.title ?? 'none') : 'not known'}
       </Figure>
       <Figure to="/inbox" name="Decisions" value={props.waits === undefined ? '–' : count(props.waits)} note="wait">
         {props.waits === undefined

@@ -1,11 +1,10 @@
 import { useMemo, useState } from 'react'
-import { RANGES, useActiveAlerts, useInstanceEvents, useSeries, type Range } from '../../api/fleet.ts'
+import { RANGES, useInstanceEvents, useSeries, type Range } from '../../api/fleet.ts'
 import { useMetricStream } from '../../api/instance-streams.ts'
 import type { Instance } from '../../api/wire.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
-import { byteRate, bytes, clockTime, plural, sentence, span } from '../../ui/age.ts'
-import { Banner } from '../../ui/banner.tsx'
+import { byteRate, bytes, clockTime, span } from '../../ui/age.ts'
 import { Chart } from '../../ui/chart.tsx'
 import { useNow } from '../../ui/clock.ts'
 import { Segmented } from '../../ui/form.tsx'
@@ -20,7 +19,7 @@ const percent = (value: number) => `${Math.round(value)} %`
 const STEP_MS: Record<Range, number> = { '1h': 60_000, '6h': 300_000, '24h': 300_000, '7d': 3_600_000 }
 const RANGE_WORDS: Record<Range, string> = { '1h': '1 h', '6h': '6 h', '24h': '24 h', '7d': '7 d' }
 
-/** What is this machine doing? Its alerts first, then the charts with what happened marked in them, then its facts. */
+/** What is this machine doing? The charts with what happened marked in them, then its facts. */
 export function OverviewTab(props: { instance: Instance }) {
   const { instance } = props
   const [url, setUrl] = useUrlState()
@@ -29,7 +28,6 @@ export function OverviewTab(props: { instance: Instance }) {
   const series = useSeries(instance.id, range)
   const live = useMetricStream(instance.id)
   const events = useInstanceEvents(instance.id)
-  const alerts = useActiveAlerts()
   const now = useNow(10_000)
 
   const data = useMemo(
@@ -44,7 +42,6 @@ export function OverviewTab(props: { instance: Instance }) {
         .map((event) => ({ at: Date.parse(event.timestamp), label: eventWords(event).word })),
     [events.data],
   )
-  const own = alerts.data?.alerts.filter((alert) => alert.instanceId === instance.id) ?? []
   const fullAt = useMemo(() => diskFullAt(data), [data])
   const chart = {
     times: data.times,
@@ -54,20 +51,9 @@ export function OverviewTab(props: { instance: Instance }) {
     markers,
     height: 136,
   }
-  const first = own[0]
 
   return (
     <div className="flex min-h-0 flex-1 flex-col overflow-y-auto">
-      {first && (
-        <Banner
-          edge
-          status={first.severity === 'CRITICAL' || first.severity === 'HIGH' ? 'failed' : 'warning'}
-          title={first.title}
-        >
-          {sentence(first.message)} Since <At at={first.firedAt} short />, {span(now - Date.parse(first.firedAt))}.
-          {own.length > 1 && ` ${plural(own.length - 1, 'more alert')} of this instance.`}
-        </Banner>
-      )}
       <div className="grid flex-none content-start roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
         <div className="min-w-0">
           <div className="flex items-center gap-2 px-3.5 pt-3">
