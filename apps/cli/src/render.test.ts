@@ -19,10 +19,12 @@ describe('a table', () => {
     expect(table([], columns, plain)).toBe('')
   })
 
-  test('gives way where the terminal is narrow, from the widest column', () => {
-    const wide = table([{ id: 'a', note: 'x'.repeat(100) }], columns, plain, 40)
+  test('gives way where the terminal is narrow, from the widest column, and keeps what people copy', () => {
+    const wide = table([{ id: 'an-id-of-some-length', note: 'x'.repeat(100) }], columns, plain, 40)
     expect(Math.max(...wide.split('\n').map((line) => line.length))).toBeLessThanOrEqual(40)
     expect(wide).toContain('…')
+    expect(wide).toContain('an-id-of-some-length ')
+    expect(table([{ id: 'x'.repeat(60), note: 'short' }], columns, plain, 40)).toContain('x'.repeat(60))
   })
 
   test('shows control characters of others as text and keeps an item on one line', () => {

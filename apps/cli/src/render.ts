@@ -54,14 +54,15 @@ function toned(text: string, voice: Voice): string {
 const GAP = 2
 const NARROWEST = 8
 
-/** Takes from the widest column until all fit; never below a width that still tells something. */
+/** Takes from the widest column until all fit: never from the first, which is what people copy, nor below what still tells something. */
 function fit(widths: number[], limit: number | undefined): number[] {
   const fitted = [...widths]
   if (limit === undefined) return fitted
   let excess = fitted.reduce((sum, width) => sum + width + GAP, -GAP) - limit
   while (excess > 0) {
-    const widest = fitted.indexOf(Math.max(...fitted))
-    if ((fitted[widest] ?? 0) <= NARROWEST) break
+    const most = Math.max(...fitted.slice(1))
+    if (most <= NARROWEST) break
+    const widest = fitted.indexOf(most, 1)
     fitted[widest] = (fitted[widest] ?? 0) - 1
     excess -= 1
   }

@@ -155,7 +155,12 @@ export function row<const E extends Endpoint, T = Item<E>>(
       return
     }
     if (spec.columns && items) {
-      const text = table(items, spec.columns, voice, call.io.stdout.isTTY ? call.io.stdout.columns : undefined)
+      const text = table(
+        items,
+        spec.columns,
+        voice,
+        call.io.stdout.isTTY ? call.io.stdout.columns || undefined : undefined,
+      )
       if (text) voice.line(text)
       else voice.say('Nothing found.')
       if (endpoint.list) tellMore(answer.value as ListReply<T>, call)

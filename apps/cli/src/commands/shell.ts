@@ -81,7 +81,10 @@ async function attend({ io, voice, session, signal }: Call, sessionId: string): 
     })
   } finally {
     signal.removeEventListener('abort', leave)
-    if (stdin.isTTY) stdin.setRawMode(false)
+    if (stdin.isTTY) {
+      stdin.setRawMode(false)
+      voice.say('')
+    }
     stdin.off('data', typed).off('end', ended).pause()
     stdout.off('resize', resize)
   }
