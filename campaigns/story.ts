@@ -161,10 +161,11 @@ export class Story {
 
   /** One change with an idempotency key, repeated until it is acknowledged. */
   async environment(): Promise<void> {
-    const key = `env-${this.#number++}`
+    const number = this.#number++
+    const key = `env-${number}`
     const { body } = await this.#until(`change ${key}`, [200, 201], () =>
       this.api.call('POST', '/api/v1/environments', {
-        body: { name: key, displayName: key, orderIndex: this.#number },
+        body: { name: key, displayName: key, orderIndex: number },
         headers: { 'idempotency-key': key },
       }),
     )
@@ -223,7 +224,10 @@ export class Story {
 
   async #every(ms: number, act: () => Promise<unknown>): Promise<void> {
     while (this.#running) {
-      await act()
+      // What was refused is noted; the story goes on.
+      await act().catch((error: unknown) => {
+        if (!(error instanceof Refused)) this.#anomaly(String(error))
+      })
       await pause(ms)
     }
   }
