@@ -41,7 +41,8 @@ test('freezing ends open streams and sockets, not only the next request', async 
     if (done) break
   }
   expect(await closed).toBe(1008)
-  expect(performance.now() - started).toBeLessThan(1000)
+  // Well below the sweep of 10 s: the freeze itself ended them.
+  expect(performance.now() - started).toBeLessThan(8000)
   expect(await world.call('GET', '/api/v1/userinfo', { as: key })).toMatchObject({ status: 401 })
   expect(await act(id, 'thaw')).toMatchObject({ status: 200, body: { state: 'active' } })
   expect(await world.call('GET', '/api/v1/userinfo', { as: key })).toMatchObject({ status: 200 })
