@@ -102,6 +102,7 @@ export function commandVerb(kernel: Kernel): CommandVerb {
           agentId: row.agentId,
           taskId: jobId,
           attempt: run.attempt,
+          takenOver: run.fence > 1,
           ...(input.script === undefined
             ? { command: input.command ?? '', args: input.args ?? [], shell: (input.args ?? []).length === 0 }
             : { script: input.script, interpreter: input.interpreter ?? '/bin/bash' }),

@@ -333,6 +333,23 @@ describe('when something goes away', () => {
     })
   })
 
+  test('whoever takes an attempt over waits for the agent, which may have run it', async () => {
+    const hub = await hubOn()
+    const { agent, token, row } = await agentOn(hub, 'late')
+    await hub.agents.exec(request(row, 'inherited', 'echo once'))
+    await agent.kill()
+    await until('the hub misses the agent', async () => !(await hub.agents.isConnected(row.id)))
+    const output = new Output()
+    const running = hub.agents.exec({
+      ...request(row, 'inherited', 'echo twice'),
+      takenOver: true,
+      onOutput: output.onOutput,
+    })
+    agent.start(hub.port, token, { WHEELHOUSE_AGENT_ID: 'late' })
+    expect(await running).toMatchObject({ exitCode: 0 })
+    expect(output.stdout).toBe('once\n')
+  })
+
   test('an agent that stays away makes its command fail in the end', async () => {
     const hub = await hubOn({ execTiming: { awayMs: 300 } })
     const { agent, row } = await agentOn(hub, 'gone')

@@ -21,6 +21,8 @@ export interface ExecRequest {
   env?: Readonly<Record<string, string>>
   timeoutMs: number
   maxOutputBytes?: number
+  /** Somebody else may have begun this attempt: an agent that is away is waited for, as it may hold the result. */
+  takenOver?: boolean
   /** Output that is known already, when taking over. */
   afterSeq?: number
   /** Ends the command and waits for its result; with `Detached` as reason it leaves the command alone. */
@@ -66,7 +68,8 @@ export const EXEC_TIMING: ExecTiming = { silenceMs: 20_000, awayMs: 90_000, busy
 
 /**
  * Runs one attempt on an agent with `exec`. Survives reconnections of the agent, also to other replicas: what was missed is asked for
- * again by its sequence number. Throws AGENT_OFFLINE when nobody holds the agent at the start, or when it stays away (details.started).
+ * again by its sequence number. Throws AGENT_OFFLINE when nobody holds the agent at the start of an attempt that was not taken over, or
+ * when it stays away (details.started).
  */
 export async function runOnAgent(
   switchboard: Switchboard,
@@ -123,7 +126,10 @@ class AgentRun {
       () => clearTimeout(late),
       () => clearInterval(look),
     )
-    await this.#attach()
+    await this.#attach().catch((error: unknown) => {
+      const isAway = error instanceof Fault && error.code === 'AGENT_OFFLINE'
+      if (!(isAway && this.#request.takenOver)) throw error
+    })
     return this.#outcome.promise
   }
 
