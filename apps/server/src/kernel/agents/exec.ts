@@ -92,6 +92,7 @@ class AgentRun {
   readonly #undo: (() => void)[] = []
   #lastSeq: number
   #started = false
+  #mayHaveStarted: boolean
   #cancelling = false
   #heard = performance.now()
   #busySince?: number
@@ -101,6 +102,7 @@ class AgentRun {
     this.#request = request
     this.#timing = timing
     this.#lastSeq = request.afterSeq ?? 0
+    this.#mayHaveStarted = request.takenOver ?? false
   }
 
   async run(): Promise<ExecResult> {
@@ -109,7 +111,10 @@ class AgentRun {
     signal?.throwIfAborted()
     this.#undo.push(
       this.#switchboard.listen(agentId, taskTopic(taskId), (message) => this.#hear(message)),
-      this.#switchboard.onConnected(agentId, () => this.#again()),
+      this.#switchboard.onConnected(agentId, () => {
+        this.#mayHaveStarted = true
+        this.#again()
+      }),
     )
     const abort = () => void this.#abort()
     signal?.addEventListener('abort', abort, { once: true })
@@ -128,7 +133,8 @@ class AgentRun {
     )
     await this.#attach().catch((error: unknown) => {
       const isAway = error instanceof Fault && error.code === 'AGENT_OFFLINE'
-      if (!(isAway && this.#request.takenOver)) throw error
+      // It may have come, and been asked, while the answer was under way that nobody holds it.
+      if (!(isAway && this.#mayHaveStarted)) throw error
     })
     return this.#outcome.promise
   }
