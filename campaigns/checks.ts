@@ -20,6 +20,9 @@ export interface Findings {
   violations: string[]
 }
 
+/** The agent samples every 15 s. */
+const TELEMETRY_S = 40
+
 interface JobRow {
   id: string
   state: string
@@ -65,6 +68,11 @@ export async function check(installation: Installation, story: Story, withinMs =
         group by tenant_id, resource_id, type having count(*) > 1`,
     )
     violations.push(...twice.map(({ resource_id: id, type }) => `job ${id} ended twice: ${type}`))
+    const samples = await ledger.rows<{ age: number }>(
+      'select extract(epoch from clock_timestamp() - max(at))::float8 as age from metrics',
+    )
+    if (!(Number(samples[0]?.age ?? Infinity) < TELEMETRY_S))
+      violations.push(`the last sample of the host is ${samples[0]?.age} s old`)
     const { tenant, admin } = readConnection(installation.dataDir)
     if (
       JSON.stringify({ tenant, admin }) !==

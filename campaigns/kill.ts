@@ -9,6 +9,8 @@ export interface KillOptions {
   kills: number
   seed: number
   pace?: Pace
+  /** The worker publishes its results once and asks nothing. */
+  plainWorker?: boolean
   /** Told once for each step. */
   say?(line: string): void
   /** Keeps the folder for a look into it. */
@@ -47,6 +49,7 @@ export async function killCampaign({
   kills,
   seed,
   pace = PACE,
+  plainWorker = false,
   say = () => undefined,
   keep = false,
 }: KillOptions): Promise<KillReport> {
@@ -81,7 +84,7 @@ export async function killCampaign({
     const keeper = installation.ended(Infinity).then(keepUp)
     // Its failure shows where it is waited for, and in what does not recover.
     keeper.catch(() => undefined)
-    story = new Story(installation, pace)
+    story = new Story(installation, { ...pace, plainWorker })
     await story.begin()
     say(`the story runs in ${installation.home}`)
     for (let number = 1; number <= kills; number++) {

@@ -9,17 +9,19 @@ const { values, positionals } = parseArgs({
     kills: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
     keep: { type: 'boolean', default: false },
+    'plain-worker': { type: 'boolean', default: false },
   },
 })
 
 if (positionals[0] !== 'kill') {
-  console.error('Usage: npm run campaign -- kill [--kills 50] [--seed 1] [--keep]')
+  console.error('Usage: npm run campaign -- kill [--kills 50] [--seed 1] [--plain-worker] [--keep]')
   process.exit(2)
 }
 const report = await killCampaign({
   kills: Number(values.kills),
   seed: Number(values.seed),
   keep: values.keep,
+  plainWorker: values['plain-worker'],
   say: (line) => console.error(line),
 })
 console.log(killReport(report))

@@ -22,6 +22,8 @@ export interface Pace {
   jobs: number
   commands: number
   changes: number
+  /** The worker publishes its results once and asks nothing. */
+  plainWorker?: boolean
 }
 
 /** Answers that say: not now. Everything else but success is told as an anomaly. */
@@ -275,6 +277,7 @@ export class Story {
         WORKER_KEY: key,
         WORKER_EFFECTS: this.workerEffects,
         WORKER_ID: 'campaign-worker',
+        WORKER_PLAIN: this.#pace.plainWorker ? '1' : '0',
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
