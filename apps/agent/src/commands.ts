@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { AgentPayload, ServerPayload } from '@wheelhouse/sdk/agent-protocol'
 import { execute } from './execute.ts'
 import type { Execution } from './execute.ts'
@@ -52,6 +53,7 @@ export class Commands {
       {
         taskId: command_id,
         attempt: 1,
+        mark: randomUUID(),
         command,
         args,
         ...(args.length === 0 && { shell: this.#shell }),

@@ -13,6 +13,8 @@ import { ProcessTree } from './process-tree.ts'
 export interface ProcessRequest {
   taskId: string
   attempt: number
+  /** Random, new for each run; see `markerOf`. */
+  mark: string
   command?: string
   args?: string[]
   /** Runs `command` as a line of this shell. */
@@ -48,8 +50,11 @@ export interface Execution {
 const GRACE_MS = 5_000
 const QUIET_MS = 250
 
-/** The variable by which every process of a task is found again, also after it left its group and its parents. */
-export const taskMarker = (taskId: string): string => `WHEELHOUSE_TASK_ID=${taskId}`
+/**
+ * The variable by which every process of a run is found again, also after it left its group and its parents. The mark is random: a task
+ * of the same id under another agent of this host is not ours to end.
+ */
+export const markerOf = (mark: string): string => `WHEELHOUSE_TASK_MARK=${mark}`
 
 /**
  * Runs one process in a session and group of its own. `done` never rejects: whatever goes wrong is part of the outcome. On timeout and
@@ -105,6 +110,7 @@ async function run(request: ProcessRequest, hooks: Hooks, ending: Ending): Promi
       ...request.env,
       WHEELHOUSE_TASK_ID: request.taskId,
       WHEELHOUSE_TASK_ATTEMPT: `${request.attempt}`,
+      WHEELHOUSE_TASK_MARK: request.mark,
     }
     const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     const exited = new Promise<Outcome>((resolve) => {
@@ -124,7 +130,7 @@ async function run(request: ProcessRequest, hooks: Hooks, ending: Ending): Promi
     }
     const drained = Promise.all([pipe(child.stdout, 'stdout'), pipe(child.stderr, 'stderr')])
 
-    const tree = new ProcessTree({ pid: child.pid, marker: taskMarker(request.taskId) })
+    const tree = new ProcessTree({ pid: child.pid, marker: markerOf(request.mark) })
     let treeEnd: Promise<boolean> | undefined
     const unkillable = Promise.withResolvers<void>()
     const endTree = (graceMs: number) => {

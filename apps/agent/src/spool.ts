@@ -24,6 +24,8 @@ export interface TaskRecord {
   attempt: number
   started_at: number
   host_boot_id: string
+  /** By which the processes of this run are found again. */
+  mark: string
   /** Where the script lies while it runs. Not in the data folder, which commands need not be able to reach by our path. */
   script_folder?: string
 }

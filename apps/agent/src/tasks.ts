@@ -7,7 +7,7 @@ import type { AgentMessage, AgentPayload, ServerPayload } from '@wheelhouse/sdk/
 import { crashPoint } from './crash.ts'
 import { Delivery } from './delivery.ts'
 import type { Send } from './delivery.ts'
-import { execute, taskMarker } from './execute.ts'
+import { execute, markerOf } from './execute.ts'
 import type { Execution, ProcessRequest } from './execute.ts'
 import { messageOf } from './log.ts'
 import type { Log } from './log.ts'
@@ -175,6 +175,7 @@ export class Tasks {
       entry = createEntry(this.#root, {
         task_id: start.task_id,
         attempt: start.attempt,
+        mark: randomUUID(),
         started_at: Date.now(),
         host_boot_id: this.#bootId,
         ...(start.script !== undefined && { script_folder: join(tmpdir(), `wheelhouse-task-${randomUUID()}`) }),
@@ -252,11 +253,12 @@ export class Tasks {
 
   #processOf(start: Start, entry: Entry): ProcessRequest {
     const { shell } = this.#options
-    const { script_folder: folder } = entry.record
+    const { script_folder: folder, mark } = entry.record
     const { script, interpreter = shell, command } = start
     return {
       taskId: start.task_id,
       attempt: start.attempt,
+      mark,
       args: start.args,
       cwd: start.cwd,
       env: start.env,
@@ -284,12 +286,12 @@ export class Tasks {
   }
 
   async #reportLost(entry: Entry): Promise<void> {
-    const { task_id, attempt, started_at, host_boot_id, script_folder } = entry.record
+    const { task_id, attempt, mark, started_at, host_boot_id, script_folder } = entry.record
     if (script_folder) rmSync(script_folder, { recursive: true, force: true })
     if (host_boot_id === this.#bootId) {
       const { pid, started } = entry.process ?? {}
       const root = started === undefined ? {} : { pid, started }
-      await new ProcessTree({ ...root, marker: taskMarker(task_id) }).end(2_000)
+      await new ProcessTree({ ...root, marker: markerOf(mark) }).end(2_000)
     }
     const { bytes, lastSeq } = await measureOutput(entry)
     writeResult(entry, {
