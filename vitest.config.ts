@@ -1,16 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
 // Suites share one PostgreSQL and one nats-server, started once for the run; each test file works in databases of its own.
-// On CI's two cores a test that met the machine's worst moment is tried once more; the report says which.
-const retry = process.env['CI'] ? 1 : 0
-
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: 'unit',
-          retry,
           include: ['{apps,packages}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
           globalSetup: ['apps/server/src/testing/global-setup.ts'],
           pool: 'forks',
@@ -24,7 +20,6 @@ export default defineConfig({
       {
         test: {
           name: 'system',
-          retry,
           include: ['tests/**/*.test.ts'],
           pool: 'forks',
           maxWorkers: 1,
