@@ -47,6 +47,16 @@ const QUEUE_STATES: Readonly<Partial<Record<JobState, readonly QueueState[]>>> =
   running: ['leased'],
 }
 
+const TROUBLED: readonly JobState[] = ['failed', 'cancelled', 'timed_out', 'denied']
+
+/** Ended jobs by state. The troubled ones have an index of their own, which a prepared statement uses only when it names them in so many words. */
+function endedIn(states: readonly JobState[]): Statement {
+  const [only] = states
+  const these = states.length === 1 ? sql`j.state = ${only}` : sql`j.state = any(${[...states]}::text[])`
+  if (!states.every((state) => TROUBLED.includes(state))) return these
+  return sql`${these} and j.state in (${sql.join(TROUBLED.map((state) => sql.lit(state)))})`
+}
+
 /** Jobs, the most recently changed first; at most `limit`. */
 export async function findJobs(tx: Tx, filter: JobFilter, limit: number): Promise<RecordRow[]> {
   const where: Statement[] = [sql`true`]
@@ -60,11 +70,7 @@ export async function findJobs(tx: Tx, filter: JobFilter, limit: number): Promis
   const living = (filter.states ?? []).flatMap((state) => QUEUE_STATES[state] ?? [])
   if (filter.states !== undefined) {
     // A living job is found by its queue row, of which there are few; one that has ended by its own state.
-    where.push(
-      living.length > 0
-        ? sql`j.state = 'open' and j.id in (select id from live)`
-        : sql`j.state = any(${ended}::text[])`,
-    )
+    where.push(living.length > 0 ? sql`j.state = 'open' and j.id in (select id from live)` : endedIn(ended))
   }
   const live =
     living.length > 0
