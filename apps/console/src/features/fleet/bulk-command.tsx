@@ -12,6 +12,7 @@ import { Note } from '../../ui/banner.tsx'
 import { StatusShape } from '../../ui/status.tsx'
 import { executionState } from '../instance/execution-state.ts'
 import { commandConsequences } from './consequences.tsx'
+import { execLine } from './exec-line.ts'
 import type { FleetRow } from './fleet-rows.ts'
 
 /** One command on a selection: what it reaches, then what each answered. */
@@ -95,7 +96,10 @@ export function BulkCommand(props: { rows: readonly FleetRow[]; onClose: () => v
         <ConsequenceLines of={lines} />
         <CommandLine
           label="The same on the command line"
-          command={`wheelhouse command run --instance ${rows.map((row) => row.instance.name).join(',')} -- sh -c ${JSON.stringify(command)}`}
+          command={execLine(
+            rows.map((row) => row.instance.name),
+            command,
+          )}
         />
         {error && <Note status="failed">{error}</Note>}
         {results && <Results results={results} rows={rows} />}

@@ -20,6 +20,7 @@ import { Note } from '../../ui/banner.tsx'
 import { StatusText } from '../../ui/status.tsx'
 import { Age } from '../../ui/time.tsx'
 import { commandConsequences } from '../fleet/consequences.tsx'
+import { execLine } from '../fleet/exec-line.ts'
 import { executionState } from './execution-state.ts'
 import { executionLines, streamedLines } from './output-lines.ts'
 
@@ -216,7 +217,7 @@ export function CommandTab(props: { instance: Instance }) {
           <div className="mt-3">
             <CommandLine
               label="The same on the command line"
-              command={`wheelhouse command run --instance ${instance.name} -- sh -c ${JSON.stringify(command || 'uptime')}`}
+              command={execLine([instance.name], command || 'uptime')}
             />
           </div>
         </section>

@@ -1,0 +1,160 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { FORMS, hasChromium, launch, violations } from '../apps/console/browser.ts'
+import { processesBelow, type ServerProcess, startServer, until } from './server-process.ts'
+
+const PAGES = [
+  '/',
+  '/inbox',
+  '/activity',
+  '/fleet',
+  '/jobs',
+  '/admin',
+  '/admin?tab=users',
+  '/admin?tab=roles',
+  '/admin?tab=keys',
+]
+const SECOND = { username: 'ada', password: 'Second-person-1!' }
+
+let home: string
+let server: ServerProcess
+let browser: Browser
+
+async function api(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+  const response = await fetch(`${server.connection.url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${server.connection.admin.apiKey}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const answer = (await response.json()) as Record<string, unknown>
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${JSON.stringify(answer)}`)
+  return answer
+}
+
+/** A browser in which somebody is signed in. */
+async function signedIn(name: string, password: string): Promise<BrowserContext> {
+  const context = await browser.newContext(FORMS.wide)
+  const page = await context.newPage()
+  await page.goto(`${server.connection.url}/login`)
+  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await page.getByRole('navigation').first().waitFor()
+  await page.close()
+  return context
+}
+
+/** Opens a page of the console; what the browser complains of is collected. */
+async function open(
+  context: BrowserContext,
+  path: string,
+  theme: 'light' | 'dark',
+): Promise<{ page: Page; wrong: string[] }> {
+  const page = await context.newPage()
+  const wrong: string[] = []
+  page.on('console', (message) => message.type() === 'error' && wrong.push(message.text()))
+  page.on('pageerror', (error) => wrong.push(error.message))
+  await page.addInitScript((wanted) => localStorage.setItem('wheelhouse.theme', wanted), theme)
+  await page.goto(`${server.connection.url}${path}`)
+  await page.locator('h1').first().waitFor()
+  await page.evaluate(() => document.fonts.ready)
+  return { page, wrong }
+}
+
+describe.skipIf(!hasChromium())('the console on a real installation', () => {
+  let admin: BrowserContext
+
+  beforeAll(async () => {
+    home = realpathSync(mkdtempSync(join(tmpdir(), 'wh-console-')))
+    server = await startServer(join(home, 'data'), { WHEELHOUSE_RATE_LIMITS_SCALE: '100' })
+    browser = await launch()
+    await until('the machine itself is in the fleet', async () => {
+      const { instances } = await api('GET', '/api/v1/instances')
+      return (instances as { status: string }[]).some(({ status }) => status === 'RUNNING')
+    })
+    admin = await signedIn('admin', server.connection.admin.password)
+  })
+  afterAll(async () => {
+    await browser.close()
+    server.process.kill('SIGTERM')
+    await server.ended
+    await until('no process is left', () => processesBelow(home).length === 0)
+    rmSync(home, { recursive: true, force: true })
+  })
+
+  test('a wrong password is refused in words', async () => {
+    const context = await browser.newContext(FORMS.wide)
+    const page = await context.newPage()
+    await page.goto(`${server.connection.url}/login`)
+    await page.getByLabel('Name').fill('admin')
+    await page.getByLabel('Password').fill('not the password')
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await page.getByText('The name or the password is not right.').first().waitFor()
+    expect(await violations(page)).toEqual([])
+    await context.close()
+  })
+
+  test('a command runs on the host, its output comes, and the job says why it was allowed', async () => {
+    const { page, wrong } = await open(admin, `/fleet/${hostname()}?tab=command`, 'light')
+    await page.getByPlaceholder('systemctl status').fill('echo seen-$((40 + 2))')
+    await page.keyboard.press('Enter')
+    await page.getByRole('log').getByText('seen-42').waitFor()
+    await page.goto(`${server.connection.url}/jobs`)
+    await page.getByText('fleet.command.execute').first().waitFor()
+    await page.getByText('Allowed').first().waitFor()
+    expect(wrong).toEqual([])
+    await page.close()
+  })
+
+  test.each(['light', 'dark'] as const)('no page has a violation that axe can find, %s', async (theme) => {
+    const found: string[] = []
+    for (const path of [...PAGES, `/fleet/${hostname()}`, `/fleet/${hostname()}?tab=processes`]) {
+      const { page, wrong } = await open(admin, path, theme)
+      await page.waitForLoadState('networkidle').catch(() => undefined)
+      for (const line of [...wrong, ...(await violations(page))]) found.push(`${path}: ${line}`)
+      await page.close()
+    }
+    expect(found).toEqual([])
+  })
+
+  test('what waits is approved by a second person who sees its exact arguments; who asked cannot', async () => {
+    await api('POST', '/api/v1/users', { ...SECOND, role: 'approver' })
+    await api('POST', '/api/v1/instances', {
+      instance_id: hostname(),
+      hostname: hostname(),
+      provider: 'ssh',
+      region: '',
+      agent_version: '0.1.0',
+      tags: { env: 'production' },
+    })
+    const held = await api('POST', '/api/v1/commands?wait=0', {
+      instanceId: hostname(),
+      command: '/bin/sh',
+      args: ['-c', 'echo exactly-this'],
+    })
+    expect(held).toMatchObject({ approvalRequired: true })
+    const ada = await signedIn(SECOND.username, SECOND.password)
+    const { page } = await open(ada, `/inbox?job=${String(held['jobId'])}`, 'light')
+    await page.getByText('exactly-this').first().waitFor()
+    expect(await violations(page)).toEqual([])
+    await page.getByLabel('Reason, kept in the evidence').fill('looked at it')
+    await page.getByRole('button', { name: /^Approve/ }).click()
+    await until('the approved command has run', async () => {
+      const execution = await api('GET', `/api/v1/commands/${String(held['id'])}`)
+      return execution['status'] === 'SUCCEEDED' && String(execution['stdout']).includes('exactly-this')
+    })
+    await ada.close()
+  })
+
+  test('the trail proves itself on the page', async () => {
+    const { page } = await open(admin, '/activity', 'light')
+    await page.getByText('ran command').first().click()
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Verify' }).click()
+    await page.getByText('The chain verifies.').first().waitFor()
+    await page.close()
+  })
+})
