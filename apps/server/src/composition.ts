@@ -48,7 +48,13 @@ export function composeHttp(
       vault,
       clock,
       log,
-      limits: openLimits(clock, config.rateLimits.scale),
+      limits: openLimits(clock, config.rateLimits.scale, {
+        rates: {
+          'jobs-tenant': { limit: config.rateLimits.jobsPerSecond, burst: config.rateLimits.jobsBurst },
+          'jobs-public': { limit: config.rateLimits.jobsPublicPerSecond, burst: config.rateLimits.jobsPublicBurst },
+        },
+        ...(kernel.redis ? { redis: kernel.redis } : {}),
+      }),
       origins: openOrigins(config.cors.origins),
       dialects: {
         platform: platformDialect,

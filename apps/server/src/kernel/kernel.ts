@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { type Agents, openAgents } from './agents/index.ts'
 import { type Artifacts, openArtifacts } from './artifacts/index.ts'
@@ -36,6 +37,8 @@ export interface Kernel {
   clock: Clock
   db: Db
   vault: Vault
+  /** Counters that replicas share, when the installation has a Redis. */
+  redis: Redis | undefined
   bus: Bus
   /** NATS accounts of tenants and users. */
   accounts: Accounts
@@ -85,6 +88,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
   const root = vaultKey(config)
   const db = openDb({ url: databaseUrl, log })
   const vault = openVault([root])
+  const redis = openRedis(config, log)
   const bus = await openBus({ urls: [nats.url], keys: nats.keys, log, clock })
   const events = openEvents({ db, bus, clock, log, vault })
   const feed = openFeed(log, bus)
@@ -144,6 +148,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     clock,
     db,
     vault,
+    redis,
     bus,
     accounts,
     events,
@@ -178,9 +183,21 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
       feed.close()
       await events.close()
       await bus.close()
+      redis?.disconnect()
       await db.close()
     },
   }
+}
+
+/** Connects when it is first used, and for ever again; what waits for it does not wait longer than one try. */
+function openRedis({ redisUrl }: Config, log: Logger): Redis | undefined {
+  if (redisUrl === undefined) return undefined
+  const redis = new Redis(redisUrl, { lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 1 })
+  redis.on('error', (error: Error) =>
+    log.warn({ reason: error.message }, 'Redis is away; each replica counts for itself'),
+  )
+  redis.connect().catch(() => undefined)
+  return redis
 }
 
 /** The vault's root key: configured, or made once in the data folder (mode 0600). */

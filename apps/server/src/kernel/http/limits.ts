@@ -16,10 +16,19 @@ export interface Limits {
   take(rateClass: RateClass, facts: LimitFacts): Promise<Record<string, string>>
 }
 
-export function openLimits(clock: Clock, scale: number, redis?: Redis): Limits {
+export interface LimitOptions {
+  /** Budgets that the installation sets otherwise than the documents. */
+  rates?: Partial<Record<RateClass, Pick<Rate, 'limit' | 'burst'>>>
+  /** Windows are counted there, for all replicas together; while it is away each replica counts for itself. */
+  redis?: Redis
+}
+
+export function openLimits(clock: Clock, scale: number, { rates = {}, redis }: LimitOptions = {}): Limits {
+  const all = Object.entries(RATES).map(([name, rate]) => [name, { ...rate, ...rates[name as RateClass] }])
+  const budgets = Object.fromEntries(all) as Record<RateClass, Rate>
   const windows = new Map<RateClass, RateLimiterAbstract>()
   const buckets = new Map<RateClass, TokenBuckets>()
-  for (const [name, rate] of Object.entries(RATES) as [RateClass, Rate][]) {
+  for (const [name, rate] of Object.entries(budgets) as [RateClass, Rate][]) {
     if (rate.limit === Infinity) continue
     const options = { keyPrefix: `wh_${name}`, points: Math.ceil(rate.limit * scale), duration: rate.windowMs / 1000 }
     // A class of one second is a bucket alone: a fixed window beside it would cut its burst (jobs.md §1.4).
@@ -37,7 +46,7 @@ export function openLimits(clock: Clock, scale: number, redis?: Redis): Limits {
 
   return {
     async take(rateClass, facts) {
-      const rate: Rate = RATES[rateClass]
+      const rate = budgets[rateClass]
       if (rate.limit === Infinity) return {}
       const key =
         rate.by === 'tenant'
