@@ -7,8 +7,10 @@ import { principals } from './principals.ts'
 import { roleBindings } from './role-bindings.ts'
 import { session } from './session.ts'
 import { tokens } from './tokens.ts'
+import { traces } from './traces.ts'
 import { trail } from './trail.ts'
 import { verbs } from './verbs.ts'
+import { workerKeys } from './worker-keys.ts'
 
 /** The areas of the native surface, one file each. */
 export const native = {
@@ -23,4 +25,6 @@ export const native = {
   join,
   trail,
   verbs,
+  traces,
+  workerKeys,
 } as const
