@@ -3,6 +3,7 @@ import { artifacts } from './artifacts.ts'
 import { auth } from './auth.ts'
 import { jobs as work } from './jobs.ts'
 import { memory } from './memory.ts'
+import { policyBundles } from './policy-bundles.ts'
 import { policy } from './policy.ts'
 import { status } from './status.ts'
 import { stream } from './stream.ts'
@@ -10,4 +11,16 @@ import { traces } from './traces.ts'
 import { users } from './users.ts'
 
 /** The areas of the jobs surface, one file each. */
-export const jobs = { jobs: work, approvals, stream, traces, artifacts, auth, memory, policy, status, users } as const
+export const jobs = {
+  jobs: work,
+  approvals,
+  stream,
+  traces,
+  artifacts,
+  auth,
+  memory,
+  policy,
+  policyBundles,
+  status,
+  users,
+} as const

@@ -3,6 +3,7 @@ import { jobOutput } from './job-output.ts'
 import { join } from './join.ts'
 import { metrics } from './metrics.ts'
 import { oidc } from './oidc.ts'
+import { policy } from './policy.ts'
 import { principals } from './principals.ts'
 import { roleBindings } from './role-bindings.ts'
 import { session } from './session.ts'
@@ -22,6 +23,7 @@ export const native = {
   oidc,
   roleBindings,
   principals,
+  policy,
   join,
   trail,
   verbs,
