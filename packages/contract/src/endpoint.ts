@@ -67,6 +67,10 @@ export interface Endpoint {
   produces?: string
   /** Also takes `application/x-www-form-urlencoded`, as OAuth clients send. Never on endpoints that a cookie may reach. */
   form?: true
+  /** Members of the body in which null is a value where the surface takes it for absence (jobs.md §1.6): documents and schemas. */
+  verbatim?: readonly string[]
+  /** The body is of one of these media types, and the handler gets its bytes as they came. */
+  bytes?: readonly string[]
   /** Header that carries an idempotency key is honoured by the edge; `own`: the handler does it (POST /jobs). */
   idempotency?: 'edge' | 'own'
   /** Not listed by the surface's document: an addition of Wheelhouse, or a call its real clients make. */
@@ -84,7 +88,7 @@ type Part<E, K extends string> = E extends { [P in K]: infer S extends TSchema }
 
 export type Params<E extends Endpoint> = Part<E, 'params'>
 export type Query<E extends Endpoint> = Part<E, 'query'>
-export type Body<E extends Endpoint> = Part<E, 'body'>
+export type Body<E extends Endpoint> = E extends { bytes: readonly string[] } ? Uint8Array : Part<E, 'body'>
 export type Item<E extends Endpoint> = Static<E['reply']>
 
 /** One page of a list, before the surface's envelope. `total` is exact up to 10,000 (decisions D1). */

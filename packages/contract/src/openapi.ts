@@ -130,11 +130,19 @@ function operation({ surface, area, name, endpoint }: Declared, tag: string, all
       ...parameters(endpoint, 'query', 'query'),
       ...paging(endpoint),
     ],
-    ...(endpoint.body === undefined
-      ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: endpoint.body } } } }),
+    ...requestBody(endpoint),
     responses: responses(surface, endpoint),
   }
+}
+
+function requestBody({ body, bytes }: Endpoint): object {
+  if (bytes) {
+    const binary = { schema: { type: 'string', format: 'binary' } }
+    return { requestBody: { required: true, content: Object.fromEntries(bytes.map((type) => [type, binary])) } }
+  }
+  return body === undefined
+    ? {}
+    : { requestBody: { required: true, content: { 'application/json': { schema: body } } } }
 }
 
 function parameters(endpoint: Endpoint, part: 'params' | 'query', where: 'path' | 'query'): object[] {

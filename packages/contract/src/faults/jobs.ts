@@ -1,2 +1,5 @@
 /** Conditions of the jobs surface alone. */
-export const jobsFaults = {} as const
+export const jobsFaults = {
+  CONFIG_CONFLICT: { status: 412, title: 'The document was changed by someone else; read it again' },
+  PACK_LOCKED: { status: 409, title: 'global pack lock held' },
+} as const

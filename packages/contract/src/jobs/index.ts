@@ -1,10 +1,13 @@
 import { approvals } from './approvals.ts'
 import { artifacts } from './artifacts.ts'
 import { auth } from './auth.ts'
+import { config } from './config.ts'
 import { jobs as work } from './jobs.ts'
 import { memory } from './memory.ts'
+import { marketplace, packs } from './packs.ts'
 import { policyBundles } from './policy-bundles.ts'
 import { policy } from './policy.ts'
+import { schemas } from './schemas.ts'
 import { status } from './status.ts'
 import { stream } from './stream.ts'
 import { traces } from './traces.ts'
@@ -23,4 +26,8 @@ export const jobs = {
   policyBundles,
   status,
   users,
+  config,
+  schemas,
+  packs,
+  marketplace,
 } as const

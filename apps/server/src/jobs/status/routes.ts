@@ -29,7 +29,7 @@ export const routes = ({ bus, clock, db, jobs: engine, natsUrls }: Kernel) => {
   return serve('jobs', jobs.status, {
     async status({ principal }) {
       const { state } = bus.status()
-      const seesInside = can(principal, 'platform:admin') || can(principal, 'config:read')
+      const seesInside = can(principal, 'platform:admin') || can(principal, 'config:inspect')
       return {
         time: iso(clock.now()),
         uptime_seconds: Math.floor(process.uptime()),

@@ -138,9 +138,11 @@ export function readParts(
   const params = endpoint.params ? checkedParams(endpoint, raw.params, dialect) : raw.params
   const query = endpoint.query ? checkedQuery(endpoint, raw.query, dialect) : undefined
   const list = endpoint.list ? readListQuery(raw.query, endpoint.list, dialect, edge.cursorSecret) : undefined
-  const body = endpoint.body
-    ? validate(endpoint.body, parseBody(raw.body, passage), 'body', dialect.strictBody)
-    : undefined
+  const body = endpoint.bytes
+    ? (raw.body ?? Buffer.alloc(0))
+    : endpoint.body
+      ? validate(endpoint.body, parseBody(raw.body, passage), 'body', dialect.strictBody)
+      : undefined
   return { params, query, list, body }
 }
 
@@ -189,7 +191,7 @@ function parseBody(raw: Buffer | undefined, { dialect, bound, facts }: Passage):
   if (dialect.carefulJson) refuseAmbiguity(raw, value)
   // Cheap to look for before walking: JSON can only spell the character like this.
   if (raw.includes('\\u0000') && hasNul(value)) refuseNul('body')
-  return dialect.nullIsAbsent ? withoutNulls(value) : value
+  return dialect.nullIsAbsent ? withoutNulls(value, bound.endpoint.verbatim) : value
 }
 
 const MAX_DEPTH = 200

@@ -145,11 +145,13 @@ export function replyMismatch(schema: TSchema, value: unknown): string | undefin
   return error ? `${error.instancePath} ${error.message ?? ''} ${JSON.stringify(error.params)}` : 'unknown mismatch'
 }
 
-/** A copy without the members that are null, at any depth (jobs.md §1.6: in bodies null counts as absent). */
-export function withoutNulls(value: unknown): unknown {
+/** A copy without the members that are null, at any depth but within `verbatim` (jobs.md §1.6: in bodies null counts as absent). */
+export function withoutNulls(value: unknown, verbatim: readonly string[] = []): unknown {
   if (Array.isArray(value)) return value.map((each) => withoutNulls(each))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).flatMap(([key, each]) => (each === null ? [] : [[key, withoutNulls(each)]])),
+    Object.entries(value).flatMap(([key, each]) =>
+      each === null ? [] : [[key, verbatim.includes(key) ? each : withoutNulls(each)]],
+    ),
   )
 }
