@@ -2,15 +2,7 @@ import type { Instant } from '../clock/index.ts'
 import type { JobTemplate } from './plan.ts'
 
 export type RunStatus =
-  | 'pending'
-  | 'running'
-  | 'waiting'
-  | 'paused'
-  | 'cancelling'
-  | 'succeeded'
-  | 'failed'
-  | 'timed_out'
-  | 'cancelled'
+  'pending' | 'running' | 'waiting' | 'paused' | 'cancelling' | 'succeeded' | 'failed' | 'timed_out' | 'cancelled'
 
 export type StepStatus =
   | 'pending'
@@ -84,7 +76,10 @@ export interface RunState {
   steps: Map<string, StepRun>
 }
 
-/** What happened. Each may come twice: what was taken in already changes nothing. */
+/**
+ * What happened. Each may come twice: what was taken in already changes nothing. An event about a child (`step` is `fan[3]`) finds both its
+ * row and its parent's in `steps`; the parent's counts follow in the same call. The store loads no other children.
+ */
 export type RunEvent =
   | { readonly kind: 'start' }
   | {
@@ -107,15 +102,34 @@ export type RunEvent =
       readonly output?: unknown
       readonly error?: StepError
     }
-  | { readonly kind: 'decided'; readonly step: string; readonly approved: boolean; readonly by: string; readonly value?: unknown }
+  | {
+      readonly kind: 'decided'
+      readonly step: string
+      readonly approved: boolean
+      readonly by: string
+      readonly value?: unknown
+    }
   /** `attempt` tells an old timer from one that counts. */
-  | { readonly kind: 'timer'; readonly step: string; readonly purpose: 'delay' | 'retry' | 'timeout'; readonly attempt: number }
+  | {
+      readonly kind: 'timer'
+      readonly step: string
+      readonly purpose: 'delay' | 'retry' | 'timeout'
+      readonly attempt: number
+    }
   | { readonly kind: 'run-timeout' }
   | { readonly kind: 'cancel'; readonly reason: string }
-  /** A child of a node with children has ended (its row is in `steps`). */
-  | { readonly kind: 'child-ended'; readonly step: string }
+  /** Answer to `collect-children`: the outputs of the children in the order of their index (loop: the last one), or where they lie. */
+  | {
+      readonly kind: 'children-collected'
+      readonly step: string
+      readonly output?: unknown
+      readonly resultPtr?: string
+    }
 
-/** What the engine does after it has written the new state, in the same transaction. */
+/**
+ * What the engine does with the new state, in the same transaction and in this order. A submit that is refused or denied at once comes back
+ * as `job-ended` in the same transaction, a sub-run that cannot be started as `run-ended`.
+ */
 export type Effect =
   | {
       readonly kind: 'submit'
@@ -129,19 +143,47 @@ export type Effect =
       readonly index?: number
     }
   | { readonly kind: 'cancel-job'; readonly jobId: string; readonly reason: string }
-  /** Rows of children are made: one for each item, in order. */
-  | { readonly kind: 'make-children'; readonly step: string; readonly items: readonly unknown[] }
-  /** The next `count` children that have not begun are begun by `beginChild`. */
+  /** Rows of children are made: one for each item, pending, with the indexes `from` (default 0) and up. */
+  | {
+      readonly kind: 'make-children'
+      readonly step: string
+      readonly items: readonly unknown[]
+      readonly from?: number
+    }
+  /**
+   * Room for `count` more: the next pending children in the order of their index are begun by `beginChild`, which counts `begun` and, where
+   * the child ends at once, its end. Many take several transactions.
+   */
   | { readonly kind: 'begin-children'; readonly step: string; readonly count: number }
-  /** All children have ended: the parent's output is theirs, in the order of their index. */
-  | { readonly kind: 'collect-children'; readonly step: string }
+  /** All children have succeeded: their outputs are read and come back as `children-collected`, in the same transaction. */
+  | { readonly kind: 'collect-children'; readonly step: string; readonly last?: boolean }
+  /** Children that have not ended become `cancelled`; jobs and runs of theirs are cancelled. */
   | { readonly kind: 'cancel-children'; readonly step: string; readonly reason: string }
   | { readonly kind: 'ask'; readonly step: string; readonly input: unknown; readonly expiresAt?: Instant }
   | { readonly kind: 'withdraw'; readonly step: string }
-  | { readonly kind: 'timer'; readonly step: string; readonly purpose: 'delay' | 'retry' | 'timeout'; readonly attempt: number; readonly at: Instant }
+  | {
+      readonly kind: 'timer'
+      readonly step: string
+      readonly purpose: 'delay' | 'retry' | 'timeout'
+      readonly attempt: number
+      readonly at: Instant
+    }
   | { readonly kind: 'run-timer'; readonly at: Instant }
-  | { readonly kind: 'notify'; readonly step: string; readonly level: string; readonly message: string; readonly code: string; readonly component: string }
-  | { readonly kind: 'start-run'; readonly step: string; readonly runId: string; readonly workflowId: string; readonly input: unknown }
+  | {
+      readonly kind: 'notify'
+      readonly step: string
+      readonly level: string
+      readonly message: string
+      readonly code: string
+      readonly component: string
+    }
+  | {
+      readonly kind: 'start-run'
+      readonly step: string
+      readonly runId: string
+      readonly workflowId: string
+      readonly input: unknown
+    }
   | { readonly kind: 'cancel-run'; readonly runId: string; readonly reason: string }
   | { readonly kind: 'timeline'; readonly event: TimelineEvent }
 
