@@ -65,6 +65,8 @@ export interface Endpoint {
   verb?: `${string}.${string}` | null
   bodyLimitBytes?: number
   produces?: string
+  /** Answers as text/plain too where `Accept` asks for it: with the member `text` of the reply. */
+  text?: true
   /** Also takes `application/x-www-form-urlencoded`, as OAuth clients send. Never on endpoints that a cookie may reach. */
   form?: true
   /** Members of the body in which null is a value where the surface takes it for absence (jobs.md §1.6): documents and schemas. */

@@ -29,12 +29,19 @@ export const EVENTS = {
   'job.submitted': 'A job was accepted',
   'job.succeeded': 'A job succeeded',
   'job.timed_out': 'A job’s time was over',
+  'bulk.started': 'An act on many jobs began',
+  'bulk.ended': 'An act on many jobs is over',
   'principal.frozen': 'A principal’s credentials, leases and queue were frozen',
   'principal.thawed': 'A frozen principal may act again',
+  'queue.limited': 'Limits of a queue were set',
+  'queue.paused': 'A queue hands out no more jobs',
+  'queue.resumed': 'A queue hands out jobs again',
   'target.deleted': 'A target was removed',
   'target.health_changed': 'A target’s health changed',
   'target.registered': 'A target was made',
   'target.updated': 'A target changed',
+  'worker.drained': 'A worker gets no new jobs',
+  'worker.undrained': 'A worker gets jobs again',
 } as const
 
 export type EventType = keyof typeof EVENTS

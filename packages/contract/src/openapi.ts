@@ -203,7 +203,13 @@ function success(surface: Surface, endpoint: Endpoint): object {
   if (endpoint.kind === 'sse')
     return { description: 'A stream of events', content: { 'text/event-stream': { schema: { type: 'string' } } } }
   const type = endpoint.kind === 'raw' ? (endpoint.produces ?? 'application/octet-stream') : 'application/json'
-  return { description: 'Done', content: { [type]: { schema: wireReply(surface, endpoint) } } }
+  return {
+    description: 'Done',
+    content: {
+      [type]: { schema: wireReply(surface, endpoint) },
+      ...(endpoint.text ? { 'text/plain': { schema: { type: 'string' } } } : {}),
+    },
+  }
 }
 
 /** Declarations carry symbols and functions of the schema library; the document is plain JSON. */

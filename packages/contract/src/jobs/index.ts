@@ -2,7 +2,9 @@ import { approvals } from './approvals.ts'
 import { artifacts } from './artifacts.ts'
 import { auth } from './auth.ts'
 import { config } from './config.ts'
+import { dlq } from './dlq.ts'
 import { jobs as work } from './jobs.ts'
+import { locks } from './locks.ts'
 import { memory } from './memory.ts'
 import { marketplace, packs } from './packs.ts'
 import { policyBundles } from './policy-bundles.ts'
@@ -12,11 +14,15 @@ import { status } from './status.ts'
 import { stream } from './stream.ts'
 import { traces } from './traces.ts'
 import { users } from './users.ts'
+import { workers } from './workers.ts'
 
 /** The areas of the jobs surface, one file each. */
 export const jobs = {
   jobs: work,
   approvals,
+  locks,
+  dlq,
+  workers,
   stream,
   traces,
   artifacts,

@@ -1,16 +1,20 @@
+import { bulk } from './bulk.ts'
 import { health } from './health.ts'
 import { jobOutput } from './job-output.ts'
 import { join } from './join.ts'
+import { locks } from './locks.ts'
 import { metrics } from './metrics.ts'
 import { oidc } from './oidc.ts'
 import { policy } from './policy.ts'
 import { principals } from './principals.ts'
+import { queues } from './queues.ts'
 import { roleBindings } from './role-bindings.ts'
 import { session } from './session.ts'
 import { tokens } from './tokens.ts'
 import { traces } from './traces.ts'
 import { trail } from './trail.ts'
 import { verbs } from './verbs.ts'
+import { why } from './why.ts'
 import { workerKeys } from './worker-keys.ts'
 
 /** The areas of the native surface, one file each. */
@@ -18,6 +22,10 @@ export const native = {
   health,
   metrics,
   jobOutput,
+  why,
+  queues,
+  locks,
+  bulk,
   session,
   tokens,
   oidc,

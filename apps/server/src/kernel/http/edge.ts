@@ -372,6 +372,8 @@ function render(edge: Edge, passage: Passage, value: unknown): Sent {
     const mismatch = replyMismatch(wireReply(bound.surface, endpoint), JSON.parse(body))
     if (mismatch !== undefined) throw new Error(`The reply of ${bound.name} does not fit its declaration: ${mismatch}`)
   }
+  if (endpoint.text && facts.header('accept')?.trim().startsWith('text/plain'))
+    return { status, headers, body: (value as { text: string }).text, contentType: 'text/plain; charset=utf-8' }
   return { status, headers, body, contentType: 'application/json; charset=utf-8' }
 }
 
