@@ -7,6 +7,7 @@ import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { ServerReflection as AlphaReflection } from '@wheelhouse/contract/proto/alpha_pb'
 import { CordumApi } from '@wheelhouse/contract/proto/api_pb'
+import { ContextEngine, ContextMode } from '@wheelhouse/contract/proto/context_pb'
 import {
   Health,
   type HealthCheckResponse,
@@ -202,6 +203,60 @@ describe('SafetyKernel', () => {
   })
 })
 
+describe('ContextEngine', () => {
+  const { buildWindow, updateMemory } = ContextEngine.method
+  const payload = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
+
+  test('remembers a chat for its tenant alone, and raw remembers nothing', async () => {
+    const memoryId = 'mem:grpc'
+    const turn = { memoryId, logicalPayload: payload({ prompt: 'hi' }), modelResponse: Buffer.from('hello') }
+    await call(updateMemory, { ...turn, mode: ContextMode.RAW })
+    await call(updateMemory, { ...turn, mode: ContextMode.CHAT })
+    const asked = { memoryId: 'grpc', mode: ContextMode.CHAT, logicalPayload: payload({ message: 'and now' }) }
+    const { messages, inputTokens, outputTokens } = await call(buildWindow, asked)
+    expect(messages.map(({ role, content }) => `${role}: ${content}`)).toEqual([
+      'user: hi',
+      'assistant: hello',
+      'user: and now',
+    ])
+    expect({ inputTokens, outputTokens }).toEqual({ inputTokens: 5, outputTokens: 1024 })
+    const theirs = await call(buildWindow, asked, { key: world.b.keys.operator })
+    expect(theirs.messages).toHaveLength(1)
+    const { body } = await world.call('GET', '/api/v1/memory?key=mem:grpc:events')
+    expect(body.json).toMatchObject({ redis_type: 'list', length: 2 })
+  })
+
+  test('asks for a credential and for the right to read or to write', async () => {
+    expect(await refusal(call(buildWindow, {}, { key: null }))).toMatchObject({ code: status.UNAUTHENTICATED })
+    expect(await refusal(call(buildWindow, {}, { key: world.a.keys.viewer }))).toMatchObject({
+      code: status.PERMISSION_DENIED,
+    })
+    expect(await refusal(call(updateMemory, {}, { key: world.a.keys.user }))).toMatchObject({
+      code: status.PERMISSION_DENIED,
+    })
+  })
+})
+
+test('a call whose time is over is told so, while the server still works on it', async () => {
+  const { submitJob: method } = CordumApi.method
+  const { path, requestSerialize, responseDeserialize } = definitionOf(method.parent)[method.localName] ?? {}
+  if (!path || !requestSerialize || !responseDeserialize) throw new Error('SubmitJob is not defined')
+  const late = await new Promise<ServiceError | null>((resolve) => {
+    const sent = new Metadata()
+    sent.set('x-api-key', world.a.keys.operator)
+    client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      create(method.input, { prompt: 'x' }),
+      sent,
+      { deadline: performance.timeOrigin + performance.now() + 1 },
+      (error) => resolve(error),
+    )
+  })
+  expect(late?.code).toBe(status.DEADLINE_EXCEEDED)
+})
+
 describe('the standard services', () => {
   test('health says SERVING, of what is served alone, without a credential', async () => {
     for (const service of ['', CordumApi.typeName])
@@ -254,6 +309,7 @@ describe('the standard services', () => {
       expect(listed.value.service.map(({ name }) => name)).toEqual([
         'cordum.v1.CordumApi',
         'cordum.agent.v1.SafetyKernel',
+        'cordum.v1.ContextEngine',
         'grpc.health.v1.Health',
         'grpc.reflection.v1.ServerReflection',
         'grpc.reflection.v1alpha.ServerReflection',

@@ -4,12 +4,14 @@ import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { Fault } from '@wheelhouse/contract'
 import { ServerReflection as AlphaReflection } from '@wheelhouse/contract/proto/alpha_pb'
 import { CordumApi } from '@wheelhouse/contract/proto/api_pb'
+import { ContextEngine } from '@wheelhouse/contract/proto/context_pb'
 import { Health } from '@wheelhouse/contract/proto/health_pb'
 import { ServerReflection } from '@wheelhouse/contract/proto/reflection_pb'
 import { SafetyKernel } from '@wheelhouse/contract/proto/safety_pb'
 import { pause } from '../../kernel/clock/index.ts'
 import type { HttpServer } from '../../kernel/http/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
+import { contextEngine } from './context.ts'
 import { definitionOf } from './definition.ts'
 import { health } from './health.ts'
 import { reflection } from './reflection.ts'
@@ -38,11 +40,12 @@ export function openGrpc(
   })
   const ground = { log, stopping: stopping.signal }
   const door = { ...ground, edge, bound }
-  const services = [CordumApi, SafetyKernel, Health, ServerReflection, AlphaReflection]
+  const services = [CordumApi, SafetyKernel, ContextEngine, Health, ServerReflection, AlphaReflection]
   const reflected = reflection(services, ground)
   const names = services.map(({ typeName }) => typeName)
   server.addService(definitionOf(CordumApi), cordumApi(door))
   server.addService(definitionOf(SafetyKernel), safetyKernel(door))
+  server.addService(definitionOf(ContextEngine), contextEngine(door))
   server.addService(definitionOf(Health), health(readiness, names, ground))
   server.addService(definitionOf(ServerReflection), reflected)
   server.addService(definitionOf(ServerReflection, AlphaReflection.typeName), reflected)

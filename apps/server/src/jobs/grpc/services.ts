@@ -46,7 +46,7 @@ const answers = serve('jobs', questions, {
   snapshots: async ({ tx }) => ({ snapshots: await listSnapshotIds(tx) }),
 })
 
-interface Door extends Ground {
+export interface Door extends Ground {
   edge: Edge
   bound: readonly Bound[]
 }
@@ -58,8 +58,8 @@ type Ask = (
 ) => Promise<Record<string, unknown>>
 
 /** Calls the surface's own endpoints, so that both doors know one set of rights, budgets, checks and trail entries. */
-function asker({ edge, bound }: Door): Ask {
-  const endpoints = new Map([...bound.filter(({ surface }) => surface === 'jobs'), ...answers].map((e) => [e.name, e]))
+export function asker({ edge, bound }: Door, more: readonly Bound[] = answers): Ask {
+  const endpoints = new Map([...bound.filter(({ surface }) => surface === 'jobs'), ...more].map((e) => [e.name, e]))
   return async (name, caller, { tenant, ...given }) => {
     const endpoint = endpoints.get(name)
     if (!endpoint) throw new Error(`The jobs surface has no endpoint ${name}`)

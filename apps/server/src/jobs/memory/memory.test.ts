@@ -112,3 +112,32 @@ describe('writing', () => {
     expect((await write('redis://mem:notes', {}, world.a.keys.user)).status).toBe(403)
   })
 })
+
+describe('memories', () => {
+  test('events are a list and chunks a set, in the wrapper of the document; one memory has one name', async () => {
+    const events = [
+      { role: 'user', content: 'hi', ts: 1_900_000_000 },
+      { role: 'assistant', content: 'hello', ts: 1_900_000_001 },
+    ]
+    expect(await write('redis://mem:mem:m1:events', events)).toMatchObject({ status: 200 })
+    expect((await read('key=mem:m1:events')).body.json).toEqual({ redis_type: 'list', length: 2, items: events })
+    const chunk = { path: 'a.ts', language: 'ts', content: 'x' }
+    await write('redis://mem:m1:chunk:7', chunk)
+    expect((await read('key=mem:mem:m1:chunks')).body.json).toEqual({
+      redis_type: 'set',
+      length: 1,
+      items: ['mem:m1:chunk:7'],
+    })
+    expect((await read('key=mem:m1:chunk:7')).body.json).toEqual({ redis_type: 'string', value: chunk })
+    expect((await read('key=mem:m1:events', world.b.keys.admin)).status).toBe(404)
+  })
+
+  test('what is no event and no chunk is refused', async () => {
+    expect(await write('redis://mem:m2:events', { role: 'user' })).toMatchObject({
+      status: 400,
+      body: { error: 'events are a list of {role, content, ts}' },
+    })
+    expect((await write('redis://mem:m2:chunk:1', 'text')).status).toBe(400)
+    expect((await write('redis://mem:m2:chunks', [])).status).toBe(400)
+  })
+})

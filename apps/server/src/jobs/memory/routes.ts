@@ -3,6 +3,7 @@ import { jobs } from '@wheelhouse/contract/jobs/index'
 import { serve } from '../../kernel/http/index.ts'
 import { readValue, writeValue } from '../../kernel/jobs/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
+import { memoryPart, readPart, writePart } from '../../kernel/memory/index.ts'
 import { memoryKey, shownValue, wrapped } from './value.ts'
 
 /** As long a key as the store takes. */
@@ -13,6 +14,9 @@ export const routes = ({ config }: Kernel) =>
   serve('jobs', jobs.memory, {
     async readMemory({ tx, query, now }) {
       const wanted = memoryKey(query)
+      const part = memoryPart(wanted.key)
+      const parted = part && (await readPart(tx, part, now))
+      if (parted) return shownValue(wanted, Buffer.from(JSON.stringify(parted)))
       const bytes = await readValue(tx, wanted.key, now)
       if (!bytes) throw new Fault('RES_NOT_FOUND', {}, { message: 'not found' })
       return shownValue(wanted, wanted.kind === 'memory' ? wrapped(bytes) : bytes)
@@ -23,7 +27,9 @@ export const routes = ({ config }: Kernel) =>
       if (key.length > MAX_KEY)
         throw new Fault('VAL_SCHEMA', {}, { message: `a key has at most ${MAX_KEY} characters` })
       const bytes = Buffer.from(JSON.stringify(body))
-      await writeValue(tx, key, bytes, now, config.retention.jobsMs)
+      const part = memoryPart(key)
+      if (part && part.kind !== 'summary') await writePart(tx, part, body, now, config.retention.jobsMs)
+      else await writeValue(tx, key, bytes, now, config.retention.jobsMs)
       audit({ resourceId: key })
       return { pointer: `redis://${key}`, size_bytes: bytes.length }
     },

@@ -17,7 +17,9 @@ export function memoryKey(query: { ptr?: string | undefined; key?: string | unde
   const ptr = clean(query.ptr ?? '')
   const raw = clean(query.key ?? '')
   if (ptr === '' && raw === '') throw refused('missing ptr or key')
-  const key = ptr === '' ? fromKey(raw) : fromPointer(ptr, 'invalid pointer')
+  const named = ptr === '' ? fromKey(raw) : fromPointer(ptr, 'invalid pointer')
+  // jobs.md §28: the ids of API jobs begin with `mem:` already; one memory has one name.
+  const key = named.replace(/^(?:mem:)+/, 'mem:')
   const [, prefix, rest] = /^(ctx|res|mem):(.+)$/s.exec(key) ?? []
   if (prefix === undefined || rest === undefined) throw refused('unsupported pointer key (only ctx:*, res:*, or mem:*)')
   return { key, kind: KINDS[prefix as keyof typeof KINDS] }

@@ -27,5 +27,7 @@ export function retentionTasks(db: Db, clock: Clock): Task[] {
     expired('tickets', 'expires_at'),
     expired('login_failures', 'window_ends_at'),
     expired('idempotency', 'expires_at'),
+    expired('memory_events', 'expires_at'),
+    expired('memory_chunks', 'expires_at'),
   ]
 }
