@@ -12,7 +12,9 @@ export default defineConfig({
   root,
   plugins: [react(), tailwindcss(), contractPlugin()],
   // Found before the first request: what is imported lazily would otherwise reload the page in development.
-  optimizeDeps: { include: ['cmdk', 'uplot', '@xterm/xterm', '@xterm/addon-fit'] },
+  optimizeDeps: {
+    include: ['cmdk', 'uplot', '@xterm/xterm', '@xterm/addon-fit', '@xyflow/react', 'elkjs/lib/elk-api.js'],
+  },
   server: {
     host: '127.0.0.1',
     proxy: {

@@ -4,6 +4,7 @@ import { BlastChip } from '../ui/blast.tsx'
 import { Button } from '../ui/button.tsx'
 import { Note } from '../ui/banner.tsx'
 import { Feed } from '../ui/feed.tsx'
+import { Graph, type GraphEdge, type GraphNode } from '../ui/graph.tsx'
 import { Card, FactsLine, ObjectHeader, Page } from '../ui/page.tsx'
 import { Ribbon } from '../ui/sparkline.tsx'
 import { StatusPill, type Status } from '../ui/status.tsx'
@@ -73,6 +74,33 @@ function row(id: string, status: Status, name: string, bars: Bar[], took: string
   }
 }
 
+const GRAPH: GraphNode[] = [
+  { id: 'resolve', status: 'ok', word: 'done', name: 'Resolve targets', fact: '58 instances, 2 s' },
+  { id: 'snapshot', status: 'ok', word: 'done', name: 'Snapshot disks', fact: '58 of 58, 1 m 48 s' },
+  { id: 'hold', status: 'ok', word: 'done', name: 'Hold schedules', fact: '9 tasks, 1 s' },
+  { id: 'canary', status: 'warning', word: 'done at the second try', name: 'Patch canary', fact: 'edge-eu-01, 72 s' },
+  { id: 'approve', status: 'ok', word: 'approved', name: 'Approve wave 1', fact: 'by sec-duty, 4 m' },
+  {
+    id: 'wave',
+    status: 'running',
+    word: 'runs',
+    name: 'Wave 1',
+    marks: Array.from({ length: 12 }, (_, index) => (index < 8 ? 'ok' : index < 11 ? 'running' : 'off')),
+  },
+  { id: 'approve2', status: 'waiting', word: 'waits for approval', name: 'Approve wave 2', fact: 'asked, 3 h left' },
+  { id: 'rest', status: 'off', word: 'not yet', name: 'Wave 2 and attest', fact: '46 hosts' },
+]
+const GRAPH_EDGES: GraphEdge[] = [
+  { from: 'resolve', to: 'snapshot', state: 'done' },
+  { from: 'resolve', to: 'hold', state: 'done' },
+  { from: 'snapshot', to: 'canary', state: 'done' },
+  { from: 'hold', to: 'canary', state: 'done' },
+  { from: 'canary', to: 'approve', state: 'done' },
+  { from: 'approve', to: 'wave', state: 'active' },
+  { from: 'wave', to: 'rest', state: 'planned' },
+  { from: 'approve2', to: 'rest', state: 'planned', label: 'approved' },
+]
+
 const TILES = machines(300).map((machine) => ({
   id: machine.id,
   name: machine.id,
@@ -122,6 +150,14 @@ export function RunGallery() {
           transient.
         </Note>
       </div>
+      <Graph
+        label="Steps of the run"
+        nodes={GRAPH}
+        edges={GRAPH_EDGES}
+        selected={selected}
+        onSelect={setSelected}
+        className="h-[220px] border-b border-line-1"
+      />
       <Waterfall label="Steps" rows={ROWS} now={NOW} selected={selected} onSelect={setSelected} />
       <div className="grid gap-4 p-4 wide:grid-cols-[minmax(0,1fr)_340px] wide:p-5">
         <Card title="Fleet now" note="one mark is one instance">
