@@ -4,8 +4,10 @@ import { routes as approvals } from './approvals/routes.ts'
 import { routes as artifacts } from './artifacts/routes.ts'
 import { routes as auth } from './auth/routes.ts'
 import { routes as jobs } from './jobs/routes.ts'
+import { routes as locks } from './locks/routes.ts'
 import { routes as memory } from './memory/routes.ts'
 import { routes as policy } from './policy/routes.ts'
+import { routes as schemas } from './schemas/routes.ts'
 import { routes as status } from './status/routes.ts'
 import { routes as stream } from './stream/routes.ts'
 import { routes as traces } from './traces/routes.ts'
@@ -18,6 +20,7 @@ export { openGrpc } from './grpc/server.ts'
 export const jobsRoutes = (kernel: Kernel): Bound[] => [
   ...jobs(kernel),
   ...approvals(kernel),
+  ...locks(kernel),
   ...stream(kernel),
   ...traces(),
   ...artifacts(kernel),
@@ -26,4 +29,5 @@ export const jobsRoutes = (kernel: Kernel): Bound[] => [
   ...policy(kernel),
   ...status(kernel),
   ...users(kernel),
+  ...schemas(),
 ]
