@@ -23,6 +23,7 @@ import {
   type Tokens,
 } from './identity/index.ts'
 import { type JobEngine, openJobs } from './jobs/index.ts'
+import { type Locks, lockTask, openLocks } from './locks/index.ts'
 import { keepSecret } from './managed/index.ts'
 import { PolicyEngine } from './policy/index.ts'
 import { type Metrics, openMetrics } from './metrics/index.ts'
@@ -56,6 +57,8 @@ export interface Kernel {
   approvals: Approvals
   /** Blobs that jobs and people leave behind. */
   artifacts: Artifacts
+  /** Locks of tenants, with fencing tokens. */
+  locks: Locks
   /** The one door to whatever changes the world. */
   jobs: JobEngine
   authenticator: Authenticator
@@ -103,7 +106,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
   })
   policy.start()
   const schedule = openSchedule({ db, clock, log })
-  for (const task of retentionTasks(db, clock)) await schedule.add(task)
+  for (const task of [...retentionTasks(db, clock), lockTask(db, clock)]) await schedule.add(task)
   const egress = openEgress(config.egress.allow)
   const accounts = openAccounts({ db, bus, vault, clock })
   const { adminGroup, defaultRole } = config.oidc
@@ -161,6 +164,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     agents,
     approvals,
     artifacts,
+    locks: openLocks({ clock }),
     jobs,
     authenticator: authentication,
     tokens: openTokens(db, clock, vault, rules),

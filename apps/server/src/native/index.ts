@@ -3,6 +3,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { routes as health } from './health/routes.ts'
 import { routes as jobOutput } from './job-output/routes.ts'
 import { routes as join } from './join/routes.ts'
+import { routes as locks } from './locks/routes.ts'
 import { routes as metrics } from './metrics/routes.ts'
 import { routes as oidc } from './oidc/routes.ts'
 import { routes as principals } from './principals/routes.ts'
@@ -24,5 +25,6 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...join(kernel),
   ...trail(kernel),
   ...jobOutput(kernel),
+  ...locks(),
   ...verbs(kernel),
 ]

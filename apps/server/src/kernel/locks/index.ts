@@ -1,0 +1,1 @@
+export { type Lock, type Locks, type LockMode, lockTask, openLocks } from './locks.ts'
