@@ -69,7 +69,7 @@ export interface Endpoint {
   text?: true
   /** Also takes `application/x-www-form-urlencoded`, as OAuth clients send. Never on endpoints that a cookie may reach. */
   form?: true
-  /** Members of the body in which null is a value where the surface takes it for absence (jobs.md §1.6): documents and schemas. */
+  /** Members of the body in which null is a value where the surface takes it for absence (jobs.md §1.6): documents and schemas. `*`: the whole body. */
   verbatim?: readonly string[]
   /** The body is of one of these media types, and the handler gets its bytes as they came. */
   bytes?: readonly string[]

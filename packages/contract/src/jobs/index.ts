@@ -9,12 +9,14 @@ import { memory } from './memory.ts'
 import { marketplace, packs } from './packs.ts'
 import { policyBundles } from './policy-bundles.ts'
 import { policy } from './policy.ts'
+import { runs } from './runs.ts'
 import { schemas } from './schemas.ts'
 import { status } from './status.ts'
 import { stream } from './stream.ts'
 import { traces } from './traces.ts'
 import { users } from './users.ts'
 import { workers } from './workers.ts'
+import { workflows } from './workflows.ts'
 
 /** The areas of the jobs surface, one file each. */
 export const jobs = {
@@ -30,6 +32,8 @@ export const jobs = {
   memory,
   policy,
   policyBundles,
+  workflows,
+  runs,
   status,
   users,
   config,

@@ -16,6 +16,7 @@ import { trail } from './trail.ts'
 import { verbs } from './verbs.ts'
 import { why } from './why.ts'
 import { workerKeys } from './worker-keys.ts'
+import { workflows } from './workflows.ts'
 
 /** The areas of the native surface, one file each. */
 export const native = {
@@ -37,4 +38,5 @@ export const native = {
   verbs,
   traces,
   workerKeys,
+  workflows,
 } as const

@@ -191,7 +191,8 @@ function parseBody(raw: Buffer | undefined, { dialect, bound, facts }: Passage):
   if (dialect.carefulJson) refuseAmbiguity(raw, value)
   // Cheap to look for before walking: JSON can only spell the character like this.
   if (raw.includes('\\u0000') && hasNul(value)) refuseNul('body')
-  return dialect.nullIsAbsent ? withoutNulls(value, bound.endpoint.verbatim) : value
+  const { verbatim } = bound.endpoint
+  return dialect.nullIsAbsent && verbatim?.[0] !== '*' ? withoutNulls(value, verbatim) : value
 }
 
 const MAX_DEPTH = 200
