@@ -1,28 +1,52 @@
-// `npm run campaign -- kill --kills 50 --seed 1`: long tests of an installation of their own, by name.
+// `npm run campaign -- NAME [--seed 1] …`: long tests by name. Each prints its figures and ends with 1 where one of them is not what it must be.
 import { parseArgs } from 'node:util'
+import { integrityCampaign, integrityReport } from './approval-integrity.ts'
 import { killCampaign } from './kill.ts'
 import { killReport } from './report.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    kills: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
+    attempts: { type: 'string', default: '10000' },
+    kills: { type: 'string', default: '50' },
     keep: { type: 'boolean', default: false },
     'plain-worker': { type: 'boolean', default: false },
   },
 })
+const seed = Number(values.seed)
+const say = (line: string): void => console.error(line)
 
-if (positionals[0] !== 'kill') {
-  console.error('Usage: npm run campaign -- kill [--kills 50] [--seed 1] [--plain-worker] [--keep]')
+interface Outcome {
+  report: string
+  violations: readonly string[]
+}
+
+const CAMPAIGNS: Readonly<Record<string, { usage: string; run(): Promise<Outcome> }>> = {
+  kill: {
+    usage: '[--kills 50] [--plain-worker] [--keep]',
+    async run() {
+      const { keep } = values
+      const options = { kills: Number(values.kills), seed, keep, plainWorker: values['plain-worker'], say }
+      const report = await killCampaign(options)
+      return { report: killReport(report), violations: report.findings.violations }
+    },
+  },
+  'approval-integrity': {
+    usage: '[--attempts 10000]',
+    async run() {
+      const report = await integrityCampaign({ attempts: Number(values.attempts), seed, say })
+      return { report: integrityReport(report), violations: report.violations }
+    },
+  },
+}
+
+const chosen = CAMPAIGNS[positionals[0] ?? '']
+if (!chosen) {
+  console.error('Usage: npm run campaign -- NAME [--seed 1] …')
+  for (const [name, { usage }] of Object.entries(CAMPAIGNS)) console.error(`  ${name} ${usage}`)
   process.exit(2)
 }
-const report = await killCampaign({
-  kills: Number(values.kills),
-  seed: Number(values.seed),
-  keep: values.keep,
-  plainWorker: values['plain-worker'],
-  say: (line) => console.error(line),
-})
-console.log(killReport(report))
-process.exit(report.findings.violations.length === 0 ? 0 : 1)
+const { report, violations } = await chosen.run()
+console.log(report)
+process.exit(violations.length === 0 ? 0 : 1)

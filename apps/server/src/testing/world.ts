@@ -16,6 +16,7 @@ import { prepareDataFolder } from '../kernel/managed/index.ts'
 import { type Kernel, openKernel } from '../kernel/kernel.ts'
 import { installDefaultPolicy } from '../kernel/policy/index.ts'
 import { type NatsFixture, startNats } from './nats.ts'
+import type { PostgresFacts } from './postgres.ts'
 
 /** A tenant of a test, with one key for each built-in role. */
 export interface TestTenant {
@@ -63,11 +64,14 @@ export interface WorldOptions {
   config?: (config: Config) => void
   /** A nats-server that the test starts, breaks and stops itself. */
   nats?: NatsFixture
+  /** The PostgreSQL to make the database in; default: the run's. Campaigns bring their own. */
+  postgres?: PostgresFacts
 }
 
-/** A new database in the run's PostgreSQL; migrated. */
-export async function testDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
-  const { host, port, user, password } = inject('postgres')
+/** A new database in the run's PostgreSQL, or in that of whoever brings one; migrated. */
+export async function testDatabase(
+  { host, port, user, password }: PostgresFacts = inject('postgres'),
+): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `wh_${randomBytes(6).toString('hex')}`
   const admin = async (statement: string): Promise<void> => {
     const client = new pg.Client({ host, port, user, password, database: 'postgres' })
@@ -86,7 +90,7 @@ export async function testDatabase(): Promise<{ url: string; drop(): Promise<voi
 
 /** Opens a world: migrated database, kernel, all routes, two tenants with a key for each role. */
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  const database = await testDatabase()
+  const database = await testDatabase(options.postgres)
   const dataDir = mkdtempSync(join(tmpdir(), 'wh-world-'))
   prepareDataFolder(dataDir)
   const config = structuredClone(loadConfig({ argv: [], env: { WHEELHOUSE_DATA_DIR: dataDir }, cwd: dataDir }))
