@@ -12,8 +12,13 @@ export interface Plan {
   readonly edges: readonly PlanEdge[]
   /** Nodes that begin with the run. */
   readonly entry: readonly string[]
-  /** Nodes that run after the graph has settled, whatever became of it. */
-  readonly finally: readonly string[]
+  /** Nodes that run after the graph has settled; `failure`: only if the run fails. Never after a cancel or a time-out of the run. */
+  readonly finally: readonly { readonly node: string; readonly on: 'failure' | 'always' }[]
+  /**
+   * What a failure that nobody handles does: `cancel` ends the run at once and cancels what still runs (jobs dialect); `drain` begins nothing
+   * more but along edges on failure or always, waits for what runs, runs the finally nodes and then ends the run (release.md 18.4).
+   */
+  readonly failure: 'cancel' | 'drain'
   /** Of the whole run; undefined: no limit. */
   readonly timeoutMs?: number
   /** Steps that run at once, children not counted. */
@@ -34,17 +39,18 @@ export type Action =
   | { readonly kind: 'form'; readonly approval: ApprovalTemplate }
   /** Output: truth of the expression. */
   | { readonly kind: 'condition'; readonly expression: string }
-  /** Output: `{branch}`, the name of the first case that holds. */
+  /** Output: `{branch, value}`: the name of the first case that holds, else `otherwise`; without cases the printed value of `value`. */
   | {
       readonly kind: 'switch'
       readonly cases: readonly { readonly name: string; readonly when: string }[]
       readonly otherwise?: string
+      readonly value?: string
     }
   | { readonly kind: 'delay'; readonly ms?: number; readonly until?: Instant }
   | { readonly kind: 'notify' }
   /** Output: the evaluated input. */
   | { readonly kind: 'transform' }
-  /** Succeeds at once; `PlanNode.group` of those that follow bounds how many run together. */
+  /** Succeeds at once; `PlanNode.groups` of those that follow bounds how many run together. */
   | { readonly kind: 'fork' }
   | { readonly kind: 'run'; readonly workflowId: string }
   | { readonly kind: 'fail'; readonly message: string }
@@ -64,7 +70,8 @@ export interface PlanNode {
   /** What a skip means to those that follow: the jobs dialect counts it as success, the release dialect makes the edges dead. */
   readonly skipCountsAs: 'success' | 'skip'
   readonly join: 'all' | 'any' | { readonly atLeast: number }
-  readonly onError: { readonly kind: 'fail' } | { readonly kind: 'continue' } | { readonly kind: 'goto'; readonly to: string }
+  readonly onError:
+    { readonly kind: 'fail' } | { readonly kind: 'continue' } | { readonly kind: 'goto'; readonly to: string }
   readonly retry: RetryTemplate
   /** Of one attempt. */
   readonly timeoutMs?: number
@@ -77,8 +84,10 @@ export interface PlanNode {
   }
   /** The action again and again while the expression holds (it sees the last output); `maxIterations` ends it as failed. */
   readonly loop?: { readonly while: string; readonly maxIterations: number }
-  /** Fork that this node belongs to: at most `limit` of its members run at once. */
-  readonly group?: { readonly id: string; readonly limit: number }
+  /** Forks that this node belongs to: at most `limit` of each one's members run at once. */
+  readonly groups: readonly { readonly id: string; readonly limit: number }[]
+  /** Switches that must have chosen one of these branches; else the node is skipped (`not_chosen`) and its edges are dead. */
+  readonly chosenBy: readonly { readonly node: string; readonly branches: readonly string[] }[]
 }
 
 export interface SchemaReference {
@@ -105,7 +114,7 @@ export interface JobTemplate {
 export interface ApprovalTemplate {
   readonly required: number
   readonly roles: readonly string[]
-  /** Whether who started the run may decide: on by default in the jobs dialect (decisions D5). */
+  /** Whether who started the run may decide: yes by default in the jobs dialect. */
   readonly allowSelf: boolean
   readonly instructions?: string
   readonly onTimeout: 'fail' | 'approve' | 'reject'

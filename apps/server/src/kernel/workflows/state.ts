@@ -48,6 +48,8 @@ export interface StepRun {
   skipReason?: 'condition_false' | 'upstream_failed' | 'upstream_skipped' | 'not_chosen' | 'run_ended'
   /** The failure was handled (`continue`, `goto`): it does not fail the run. */
   handled?: boolean
+  /** What its conditioned edges answered when it ended, by their place in `plan.edges`: never asked again. */
+  edges?: Record<string, boolean>
   children?: ChildCounts
 }
 
@@ -61,7 +63,7 @@ export interface ChildCounts {
   firstError?: StepError
 }
 
-/** The run's row. `context.steps` holds what expressions see as `steps`. */
+/** The run's row. What expressions see as `steps` is made of the steps' rows, so `context` holds no `steps`. */
 export interface RunState {
   id: string
   status: RunStatus
