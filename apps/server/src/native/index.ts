@@ -6,6 +6,7 @@ import { routes as join } from './join/routes.ts'
 import { routes as locks } from './locks/routes.ts'
 import { routes as metrics } from './metrics/routes.ts'
 import { routes as oidc } from './oidc/routes.ts'
+import { routes as policy } from './policy/routes.ts'
 import { routes as principals } from './principals/routes.ts'
 import { routes as roleBindings } from './role-bindings/routes.ts'
 import { routes as session } from './session/routes.ts'
@@ -22,6 +23,7 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...oidc(kernel),
   ...roleBindings(kernel),
   ...principals(kernel),
+  ...policy(kernel),
   ...join(kernel),
   ...trail(kernel),
   ...jobOutput(kernel),

@@ -9,8 +9,8 @@ const Wide = Type.String()
 const common = { group, rate: 'jobs-tenant' } as const
 /** jobs.md §10 calls it "admin": the roles that may write policy also read it here. */
 const admin = { ...common, permission: 'policy:write' } as const
-/** The handler waits until the change is in force, so it holds no transaction meanwhile. */
-const change = { ...admin, transaction: 'none' } as const
+/** The handler waits until the change is in force, so it holds no transaction meanwhile, and writes the row of the trail itself. */
+const change = { ...admin, transaction: 'none', verb: null } as const
 
 const Bundle = Type.Object({
   id: Wide,
@@ -71,6 +71,7 @@ export const policyBundles = area({
     path: '/api/v1/policy/snapshots',
     summary: 'Ids of what was in force, newest first',
     permission: 'policy:read',
+    transaction: 'none',
     reply: Type.Object({ snapshots: Type.Array(Wide) }),
   },
   listPolicyRules: {
@@ -109,7 +110,6 @@ export const policyBundles = area({
     path: '/api/v1/policy/bundles/{id}',
     summary:
       'Create or replace a bundle under secops/. A new one is not in force before it is published, unless `enabled` says so; If-Match or If-None-Match refuse to overwrite what others changed',
-    verb: 'policy.update',
     body: Type.Object({
       content: Type.Optional(Text(1_000_000)),
       enabled: Type.Optional(Type.Boolean()),
@@ -144,7 +144,7 @@ export const policyBundles = area({
     method: 'POST',
     path: '/api/v1/policy/bundles/snapshots',
     summary: 'Copy the whole set of bundles, to roll back to; the newest ten copies are kept',
-    verb: 'policy.capture',
+    verb: null,
     body: Type.Object({ note: Type.Optional(Text(2000)) }),
     status: 200,
     reply: Snapshot,
@@ -165,7 +165,6 @@ export const policyBundles = area({
     method: 'POST',
     path: '/api/v1/policy/publish',
     summary: 'Enable bundles under secops/ (those named, or all), with a copy of the set before and after',
-    verb: 'policy.publish',
     body: Type.Object({ bundle_ids: Type.Optional(Type.Array(Text(600), { maxItems: 500 })), ...note }),
     reply: Type.Object({ snapshot_before: Wide, snapshot_after: Wide, published: Type.Array(Wide) }),
     faults: ['RES_VERSION_CONFLICT'],
@@ -175,7 +174,6 @@ export const policyBundles = area({
     method: 'POST',
     path: '/api/v1/policy/rollback',
     summary: 'Put the whole set of bundles back to a copy, fragments of packs included',
-    verb: 'policy.rollback',
     body: Type.Object({ snapshot_id: Type.Optional(Text(128)), ...note }),
     reply: Type.Object({ snapshot_before: Wide, snapshot_after: Wide, rollback_to: Wide }),
     faults: ['RES_NOT_FOUND', 'RES_VERSION_CONFLICT'],

@@ -1,8 +1,9 @@
 import { Fault } from '@wheelhouse/contract'
 import { jobs } from '@wheelhouse/contract/jobs/index'
-import { serve } from '../../kernel/http/index.ts'
+import { type Bound, serve } from '../../kernel/http/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { checkResponse } from '../../kernel/policy/index.ts'
+import { bundleRoutes } from './bundle-routes.ts'
 import { policyQuestion } from './check.ts'
 
 /** jobs.md §1.3 names the peer that does not answer. */
@@ -12,8 +13,11 @@ function unavailable(error: unknown): never {
   throw error
 }
 
-/** jobs.md §10: one evaluator under three names; nothing is recorded. */
-export const routes = ({ policy, jobs: engine }: Kernel) =>
+/** Policy as jobs.md §10 has it. */
+export const routes = (kernel: Kernel): Bound[] => [...checkRoutes(kernel), ...bundleRoutes(kernel)]
+
+/** One evaluator under three names; nothing is recorded. */
+const checkRoutes = ({ policy, jobs: engine }: Kernel) =>
   serve('jobs', jobs.policy, {
     evaluatePolicy: async ({ principal, body }) =>
       checkResponse(

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { ActorType, JobPriority, JobRequestSchema, type JobRequest as Packet } from '@wheelhouse/contract/proto/cap_pb'
-import { type Constraints, constraintsMessage, type Facts, jobHash, type PolicyRequest } from '../policy/index.ts'
+import {
+  type Constraints,
+  constraintsMessage,
+  EFFECTIVE_CONFIG,
+  type Facts,
+  jobHash,
+  type PolicyRequest,
+} from '../policy/index.ts'
 
 export type Priority = 'interactive' | 'batch' | 'critical'
 
@@ -76,6 +83,7 @@ export function policyRequest(jobId: string, request: JobRequest, facts?: Facts)
       labels: meta.labels ?? null,
     },
     verb: request.verb ?? null,
+    effectiveConfig: facts?.[EFFECTIVE_CONFIG] ?? null,
     facts: facts ?? null,
   }
 }

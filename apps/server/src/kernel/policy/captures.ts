@@ -32,7 +32,9 @@ const KEPT = 10
 
 /** Copies all documents. The newest ten copies are kept. */
 export async function captureDocuments(tx: Tx, now: Instant, note = ''): Promise<PolicyCapture> {
-  const bundles = Object.fromEntries((await listDocuments(tx)).map((document) => [document.id, captured(document)]))
+  const bundles = Object.fromEntries(
+    (await listDocuments(tx)).map((document) => [document.id, capturedDocument(document)]),
+  )
   const seconds = iso(now).replace(/\.\d+Z$/, 'Z')
   const id = `${seconds}-${contentHash(bundles).slice(0, 10)}`
   await tx.run(sql`
@@ -44,7 +46,8 @@ export async function captureDocuments(tx: Tx, now: Instant, note = ''): Promise
   return { id, note, createdAt: now, bundles }
 }
 
-function captured(document: PolicyDocument): CapturedDocument {
+/** The bundle object of jobs.md 20.4. */
+export function capturedDocument(document: PolicyDocument): CapturedDocument {
   const { content, enabled, author, message, version, installedAt, createdAt, updatedAt } = document
   return {
     content,
@@ -78,6 +81,8 @@ export interface PolicyNote {
   readonly author?: string | undefined
   readonly message?: string | undefined
   readonly note?: string | undefined
+  /** The revision that the writer has read; another one throws RES_VERSION_CONFLICT. */
+  readonly revision?: number | undefined
 }
 
 /**
@@ -89,7 +94,7 @@ export async function publishDocuments(
   now: Instant,
   wanted: PolicyNote & { readonly ids?: readonly string[] | undefined },
 ): Promise<{ before: PolicyCapture; after: PolicyCapture; published: string[] }> {
-  await raiseRevision(tx, tx.tenantId, now)
+  await raiseRevision(tx, tx.tenantId, now, wanted.revision)
   const documents = await listDocuments(tx)
   if (documents.length === 0) throw new Fault('VAL_SCHEMA', {}, { message: 'no bundles configured' })
   const published = documents
@@ -111,7 +116,7 @@ export async function rollbackDocuments(
   now: Instant,
   wanted: PolicyNote & { readonly captureId: string },
 ): Promise<{ before: PolicyCapture; after: PolicyCapture }> {
-  await raiseRevision(tx, tx.tenantId, now)
+  await raiseRevision(tx, tx.tenantId, now, wanted.revision)
   const target = await getCapture(tx, wanted.captureId)
   const rows = Object.entries(target.bundles).sort(([a], [b]) => byteOrder(a, b))
   checkSet(rows.map(([id, { content, enabled }]) => ({ id, content, enabled })))

@@ -14,6 +14,9 @@ import type { Problem } from './yaml-reader.ts'
 /** The id of the base file among sources; every other id is a bundle's. */
 export const BASE_ID = 'base'
 
+/** The id of the file that the switch for the default decision writes (settings.ts); it has no rules. */
+export const SETTINGS_ID = 'settings'
+
 /** One policy file as it is stored. Disabled and blank ones are skipped (jobs.md 20.4). */
 export interface PolicySource {
   readonly id: string
@@ -42,8 +45,8 @@ interface Loaded {
 /**
  * Compiles sources to a snapshot; undefined when none is enabled, which means "no policy loaded" (decisions D5).
  *
- * Order (jobs.md 20.4 with its fix): the base file first, then `secops/` bundles, then the others, each by id in byte
- * order. Within a file the first match wins; between files of equal standing the strictest of their first matches wins
+ * Order (jobs.md 20.4 with its fix): the settings and the base file first, then `secops/` bundles, then the others, each
+ * by id in byte order. Within a file the first match wins; between files of equal standing the strictest of their first matches wins
  * (deny, approval, throttle, constrained, allow), so that no file's name decides. `version`, `default_tenant` and
  * `default_decision` come from the first that sets them. Throws PolicySourceError for a file that does not parse.
  */
@@ -62,10 +65,12 @@ export function compilePolicy(sources: readonly PolicySource[]): Snapshot | unde
     .concat(legacyRules(loaded, id))
     .sort((a, b) => a.tier - b.tier)
     .map((rule, order) => ({ ...rule, order }))
+  const decisive = loaded.find(({ policy }) => policy.defaultDecision)
   return {
     id,
     defaultTenant: first(loaded, (policy) => policy.defaultTenant),
-    defaultDecision: loaded.find(({ policy }) => policy.defaultDecision)?.policy.defaultDecision ?? 'allow',
+    defaultDecision: decisive?.policy.defaultDecision ?? 'allow',
+    defaultSetBy: decisive?.source.id ?? '',
     rules,
     rulesFor: ruleIndex(rules),
     tenants: compileTenants(loaded),
@@ -89,6 +94,7 @@ export function orderSources(sources: readonly PolicySource[]): PolicySource[] {
 }
 
 function tierOf(id: string): number {
+  if (id === SETTINGS_ID) return -1
   if (id === BASE_ID) return 0
   return id.startsWith('secops/') ? 1 : 2
 }

@@ -1,4 +1,4 @@
-export { PolicySourceError, compilePolicy, type PolicySource } from './compile.ts'
+export { BASE_ID, PolicySourceError, SETTINGS_ID, compilePolicy, type PolicySource } from './compile.ts'
 export type { Snapshot } from './snapshot.ts'
 export type { Constraints, Remediation } from './constraints.ts'
 export { type Decision, type DecisionName } from './decision.ts'
@@ -12,6 +12,7 @@ export type { FactCondition, Match, McpLists } from './match.ts'
 export { checkResponse, constraintsMessage, constraintsRecord, decisionRecord, remediationRecord } from './render.ts'
 export type { PolicyRequest } from './request.ts'
 export { type ListedRules, type ListedSource, listRules } from './rule-list.ts'
+export { EFFECTIVE_CONFIG } from './safety.ts'
 export { simulate } from './simulate.ts'
 export type { Problem } from './yaml-reader.ts'
 export {
@@ -19,6 +20,7 @@ export {
   type PolicyCapture,
   type PolicyNote,
   captureDocuments,
+  capturedDocument,
   getCapture,
   listCaptures,
   publishDocuments,
@@ -28,9 +30,16 @@ export { type LoadedPolicy, PolicyEngine, type PolicyEngineOptions, listSnapshot
 export {
   type PolicyDocument,
   type PolicyWrite,
+  checkContent,
   deleteDocument,
+  documentTag,
   getDocument,
   installDefaultPolicy,
   listDocuments,
+  policyRevision,
   putDocument,
 } from './store.ts'
+export { expectedRevision, revisionTag } from './revision-tag.ts'
+export { type DefaultDecision, putDefaultDecision, settingsContent } from './settings.ts'
+export { type PolicyAction, recordPolicyChange } from './trail.ts'
+export { topicGlob, type TopicTest } from './topics.ts'

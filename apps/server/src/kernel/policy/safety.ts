@@ -15,6 +15,12 @@ export interface Safety {
   readonly malformed: string
 }
 
+/**
+ * The member of a job's facts under which the `safety` section that policy saw is kept: as `{ safety: … }`, so that a job is
+ * decided again, and replayed, under what it was submitted with.
+ */
+export const EFFECTIVE_CONFIG = 'effective_config'
+
 const known = new WeakMap<object, Safety | 'none'>()
 
 /**

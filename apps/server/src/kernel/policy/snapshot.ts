@@ -36,6 +36,8 @@ export interface Snapshot {
   readonly id: string
   readonly defaultTenant: string
   readonly defaultDecision: 'allow' | 'deny' | 'require_approval'
+  /** The source that says so; '' = none does, and the documented default stands. */
+  readonly defaultSetBy: string
   readonly rules: readonly CompiledRule[]
   /** The rules that can match a request, in their order; their topics do match. */
   readonly rulesFor: (input: Input) => readonly CompiledRule[]

@@ -27,6 +27,8 @@ export interface PolicyWrite {
   readonly message?: string | undefined
   readonly version?: string | undefined
   readonly installedAt?: Instant | undefined
+  /** Sees what is stored, under the lock of the write, and throws where that is not what the writer has read. */
+  readonly expect?: ((known: PolicyDocument | undefined) => void) | undefined
 }
 
 const MAX_DOCUMENTS = 500
@@ -34,6 +36,17 @@ const MAX_DOCUMENTS = 500
 const COLUMNS = sql.raw(
   `id, content, enabled, author, message, version, sha256, installed_at as "installedAt", created_at as "createdAt", updated_at as "updatedAt"`,
 )
+
+/** Changes with every write of the document, so that a writer can say which one it has read. */
+export function documentTag({ id, enabled, author, message, updatedAt, sha256: content }: PolicyDocument): string {
+  return sha256(JSON.stringify([id, content, enabled, author, message, updatedAt])).slice(0, 32)
+}
+
+/** How often the documents of the transaction's tenant were written; read it before them. */
+export async function policyRevision(tx: Tx): Promise<number> {
+  const head = await tx.maybe<{ revision: number }>(sql`select revision from policy_heads`)
+  return head?.revision ?? 0
+}
 
 /** All documents of the transaction's tenant, by id in byte order. */
 export async function listDocuments(tx: Tx): Promise<PolicyDocument[]> {
@@ -55,6 +68,7 @@ export async function putDocument(tx: Tx, now: Instant, write: PolicyWrite): Pro
   // The row of the head is the lock: writes of one tenant's policy come one after the other.
   await raiseRevision(tx, tx.tenantId, now)
   const known = await tx.maybe<PolicyDocument>(sql`select ${COLUMNS} from policy_documents where id = ${id}`)
+  write.expect?.(known)
   if (!known) await refuseTooMany(tx)
   return tx.one<PolicyDocument>(sql`
     insert into policy_documents (tenant_id, id, content, enabled, author, message, version, sha256, installed_at, created_at, updated_at)
@@ -97,12 +111,16 @@ export function checkContent(content: string): void {
 
 /**
  * Marks the policy of a tenant as changed and holds it against other writers until the commit. Whoever writes calls
- * `PolicyEngine.changed()` after the commit, so that it takes effect at once; the sweep finds it otherwise.
+ * `PolicyEngine.changed()` after the commit, so that it takes effect at once; the sweep finds it otherwise. With
+ * `expected`, throws RES_VERSION_CONFLICT when somebody wrote since that revision.
  */
-export async function raiseRevision(tx: Tx, tenantId: string, now: Instant): Promise<void> {
-  await tx.run(sql`
+export async function raiseRevision(tx: Tx, tenantId: string, now: Instant, expected?: number): Promise<void> {
+  const { revision } = await tx.one<{ revision: number }>(sql`
     insert into policy_heads (tenant_id, revision, changed_at) values (${tenantId}, 1, ${at(now)})
-    on conflict (tenant_id) do update set revision = policy_heads.revision + 1, changed_at = excluded.changed_at`)
+    on conflict (tenant_id) do update set revision = policy_heads.revision + 1, changed_at = excluded.changed_at
+    returning revision`)
+  if (expected !== undefined && revision - 1 !== expected)
+    throw new Fault('RES_VERSION_CONFLICT', {}, { message: 'policy was changed by someone else; read it again' })
 }
 
 /**

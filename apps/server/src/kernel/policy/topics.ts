@@ -17,6 +17,12 @@ function readTopic(pattern: string): { glob: Glob; test: TopicTest } | undefined
   }
 }
 
+/** A glob's literal beginning, for an index, and its test. Undefined for a malformed one. */
+export function topicGlob(pattern: string): { prefix: string; test: TopicTest } | undefined {
+  const read = readTopic(pattern)
+  return read && { prefix: read.glob.prefix, test: read.test }
+}
+
 /** A test of a topic against several globs. */
 export function topicTest(patterns: readonly string[]): TopicTest {
   const tests = patterns.flatMap((pattern) => readTopic(pattern)?.test ?? [])

@@ -1,0 +1,154 @@
+import { Fault } from '@wheelhouse/contract'
+import { iso, type Instant } from '../../kernel/clock/index.ts'
+import { at, type Db, sql, type Statement } from '../../kernel/db/index.ts'
+import type { DecisionName } from '../../kernel/policy/index.ts'
+
+/** Which stored decisions are replayed. */
+export interface Window {
+  readonly from: Instant | null
+  readonly until: Instant | null
+  /** Over topics; the literal beginning keeps most others from being read. */
+  readonly topic: { prefix: string; test: (topic: string) => boolean } | null
+  readonly decisions: readonly DecisionName[] | null
+  readonly rule: string | null
+}
+
+/** A place in the order of decisions, newest first. The time is PostgreSQL's own text, so that nothing is rounded. */
+export interface Place {
+  readonly at: string
+  readonly id: string
+}
+
+/** Decisions about the same question with the same answer. What policy saw is here as JSON text. */
+export interface Group {
+  readonly topic: string
+  readonly verb: string | null
+  readonly tenant: string
+  readonly principal: string
+  readonly labels: string | null
+  readonly meta: string | null
+  readonly facts_hash: Buffer | null
+  readonly decision: DecisionName
+  readonly rule_id: string
+  readonly reason: string
+  readonly n: number
+  /** One of them. */
+  readonly job_id: string
+}
+
+/** Decisions of one read. Larger ones do not fit into the memory that PostgreSQL groups in. */
+export const BATCH = 20_000
+
+/**
+ * Not replayed: answers of nobody (no policy was loaded) and of people (`approval granted`, jobs.md 20.7). Reads nothing but
+ * `decisions`, whose alias is d.
+ */
+function chosen(tenant: string, { from, until, decisions, rule }: Window, after: Place | null): Statement {
+  const where: Statement[] = [
+    sql`d.tenant_id = ${tenant}`,
+    sql`not (d.decision = 'THROTTLE' and d.snapshot = '')`,
+    sql`not (d.decision = 'ALLOW' and d.reason = 'approval granted')`,
+  ]
+  if (from !== null) where.push(sql`d.at >= ${at(from)}`)
+  if (until !== null) where.push(sql`d.at < ${at(until)}`)
+  if (decisions) where.push(sql`d.decision = any(${[...decisions]})`)
+  if (rule !== null) where.push(sql`d.rule_id = ${rule}`)
+  if (after) where.push(sql`(d.at, d.id) < (${after.at}::timestamptz, ${after.id}::uuid)`)
+  return sql.join(where, sql` and `)
+}
+
+/** Where the batch after a place ends; null when it is the last one. */
+export async function batchEnd(db: Db, tenantId: string, window: Window, after: Place | null): Promise<Place | null> {
+  const [row] = await db.big(
+    tenantId,
+    (tenant) => sql<Place>`
+      select d.at::text as at, d.id from decisions d where ${chosen(tenant, window, after)}
+       order by d.at desc, d.id desc offset ${BATCH - 1} limit 1`,
+  )
+  return row ?? null
+}
+
+/**
+ * The decisions between two places, grouped by what policy saw. Labels that an approval added later are taken off again: the
+ * decision was made without them.
+ */
+export function readBatch(
+  db: Db,
+  tenantId: string,
+  window: Window,
+  after: Place | null,
+  end: Place | null,
+): Promise<Group[]> {
+  const prefix = window.topic?.prefix ?? ''
+  return db.big(
+    tenantId,
+    (tenant) => sql<Group>`
+      select j.topic, j.verb, j.tenant, j.principal, j.labels::text as labels, j.meta::text as meta, d.facts_hash,
+             d.decision, d.rule_id, max(d.reason) as reason, count(*)::int as n, max(d.job_id) as job_id
+        from decisions d
+        -- One look-up for each decision, never a scan of all jobs for each batch: the limit keeps the planner to it.
+        cross join lateral (
+          select topic, verb, coalesce(request ->> 'tenant', '') as tenant, coalesce(request ->> 'principalId', '') as principal,
+                 case when approval_id is null then request -> 'labels'
+                   else (request -> 'labels') - '{approval_granted,approval_reason,approval_note,cordum.bus_msg_id}'::text[] end as labels,
+                 (request -> 'meta') - 'idempotencyKey' as meta
+            from jobs where tenant_id = d.tenant_id and id = d.job_id limit 1) j
+       where ${chosen(tenant, window, after)}
+         ${end ? sql`and (d.at, d.id) >= (${end.at}::timestamptz, ${end.id}::uuid)` : sql``}
+         ${prefix === '' ? sql`` : sql`and starts_with(j.topic, ${prefix})`}
+       group by j.topic, j.verb, j.tenant, j.principal, j.labels, j.meta, d.facts_hash, d.decision, d.rule_id`,
+  )
+}
+
+/** How many decisions come after a place. */
+export async function countAfter(db: Db, tenantId: string, window: Window, after: Place | null): Promise<number> {
+  const [row] = await db.big(
+    tenantId,
+    (tenant) => sql<{ n: number }>`select count(*) as n from decisions d where ${chosen(tenant, window, after)}`,
+  )
+  return row?.n ?? 0
+}
+
+/** Facts by the hex of their hash. */
+export async function readFacts(
+  db: Db,
+  tenantId: string,
+  hashes: readonly Buffer[],
+): Promise<Map<string, Record<string, unknown>>> {
+  if (hashes.length === 0) return new Map()
+  const rows = await db.big(
+    tenantId,
+    (tenant) => sql<{ hash: Buffer; body: Record<string, unknown> }>`
+      select hash, body from facts where tenant_id = ${tenant} and hash = any(${[...hashes]}::bytea[])`,
+  )
+  return new Map(rows.map(({ hash, body }) => [hash.toString('hex'), body]))
+}
+
+/** Names a stored decision of a job, as far as it matters here. */
+export const storedKey = (jobId: string, decision: string, rule: string): string => `${jobId} ${decision} ${rule}`
+
+/** When these jobs got their decisions, by `storedKey`. */
+export async function readTimes(db: Db, tenantId: string, jobIds: readonly string[]): Promise<Map<string, string>> {
+  if (jobIds.length === 0) return new Map()
+  const rows = await db.big(
+    tenantId,
+    (tenant) => sql<{ key: string; at: Instant }>`
+      select job_id || ' ' || decision || ' ' || rule_id as key, max(at) as at from decisions
+       where tenant_id = ${tenant} and job_id = any(${[...jobIds]}) group by 1`,
+  )
+  return new Map(rows.map(({ key, at: when }) => [key, iso(when)]))
+}
+
+const CURSOR = /^(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(?:\.\d+)?[+-]\d{2}(?::\d{2})?)\|([0-9a-f-]{36})$/
+
+/** The opaque form of a place. */
+export const writeCursor = ({ at: when, id }: Place): string => Buffer.from(`${when}|${id}`).toString('base64url')
+
+/** Throws VAL_SCHEMA for what is not a cursor of ours. */
+export function readCursor(text: string): Place {
+  const found = CURSOR.exec(Buffer.from(text, 'base64url').toString())
+  const [, when, id] = found ?? []
+  if (when === undefined || id === undefined)
+    throw new Fault('VAL_SCHEMA', {}, { message: 'cursor must be that of an earlier answer' })
+  return { at: when, id }
+}
