@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +21,8 @@ export interface Ground {
   /** The schema's owner: what is beside us in the same database goes through this. */
   pool: pg.Pool
   server: ChildProcess
+  postgresPid: number
+  natsPid: number
   /** From spawning the server to its first answer. */
   startedInMs: number
   managed: Managed
@@ -28,8 +30,8 @@ export interface Ground {
   stop(): Promise<void>
 }
 
-/** Starts everything on free loopback ports in a folder that `stop` removes. */
-export async function layGround(): Promise<Ground> {
+/** Starts everything on free loopback ports in a folder that `stop` removes; with `profileDir` the server leaves a CPU profile there. */
+export async function layGround(profileDir?: string): Promise<Ground> {
   const dataDir = mkdtempSync(join(tmpdir(), 'wh-bench-'))
   const env = { ...process.env, WHEELHOUSE_DATA_DIR: dataDir, WHEELHOUSE_NATS_PORT: '0', WHEELHOUSE_NATS_WS_PORT: '0' }
   const config = loadConfig({
@@ -39,8 +41,10 @@ export async function layGround(): Promise<Ground> {
   })
   const managed = await startManaged(config, pino({ level: 'warn' }))
   const serverDir = join(dataDir, 'server')
+  const profiling =
+    profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, '--cpu-prof-interval=500']
   const started = performance.now()
-  const server = spawn(process.execPath, [MAIN], {
+  const server = spawn(process.execPath, [...profiling, MAIN], {
     env: {
       ...env,
       WHEELHOUSE_DATA_DIR: serverDir,
@@ -66,6 +70,8 @@ export async function layGround(): Promise<Ground> {
     databaseUrl: managed.databaseUrl,
     pool,
     server,
+    postgresPid: Number(readFileSync(join(dataDir, 'postgres/cluster/postmaster.pid'), 'utf8').split('\n')[0]),
+    natsPid: natsPidOf(dataDir),
     startedInMs,
     managed,
     dataDir,
@@ -76,6 +82,12 @@ export async function layGround(): Promise<Ground> {
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** The bus says in its folder which ports it took, under its process id. */
+function natsPidOf(dataDir: string): number {
+  const [file = ''] = readdirSync(join(dataDir, 'nats', 'ports'))
+  return Number(/_(\d+)\.ports$/.exec(file)?.[1] ?? 0)
 }
 
 interface Connection {

@@ -15,7 +15,7 @@ const LONE = 300
 const LIFE_WITHIN_MS = 60_000
 
 /** Tells callers that their job has ended, whichever comes first: the news or the question. */
-class Ends {
+export class Ends {
   readonly #done = new Set<string>()
   readonly #waiting = new Map<string, () => void>()
 
@@ -32,7 +32,7 @@ class Ends {
   }
 }
 
-async function post(url: string, body: unknown, apiKey?: string): Promise<string> {
+export async function post(url: string, body: unknown, apiKey?: string): Promise<string> {
   const response = await fetch(url, {
     method: 'POST',
     headers: {
@@ -45,7 +45,7 @@ async function post(url: string, body: unknown, apiKey?: string): Promise<string
   return ((await response.json()) as { job_id: string }).job_id
 }
 
-async function startWorker(ground: Ground): Promise<ChildProcess> {
+export async function startWorker(ground: Ground): Promise<ChildProcess> {
   const { jwt, seed } = await natsCredentials(ground, 'bench worker', {
     pub: ['sys.job.result', 'sys.heartbeat', 'sys.job.progress'],
     sub: [TOPIC, 'worker.bench-worker.jobs', 'sys.job.cancel'],
@@ -61,7 +61,7 @@ async function startWorker(ground: Ground): Promise<ChildProcess> {
 }
 
 /** The documented stream of the jobs surface: each frame about a result ends a wait. */
-async function follow(ground: Ground, ends: Ends): Promise<WebSocket> {
+export async function follow(ground: Ground, ends: Ends): Promise<WebSocket> {
   const socket = new WebSocket(`${ground.url.replace('http', 'ws')}/api/v1/stream`, {
     headers: { 'x-api-key': ground.apiKey },
   })
@@ -77,7 +77,7 @@ async function follow(ground: Ground, ends: Ends): Promise<WebSocket> {
 }
 
 /** Seconds until the database holds `count` ended jobs more than before; callers need no news of each. */
-async function throughput(
+export async function throughput(
   ground: Ground,
   ended: string,
   count: number,

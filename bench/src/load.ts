@@ -1,6 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import autocannon from 'autocannon'
 import type { Ground } from './ground.ts'
+
+/** A clock tick of /proc. */
+const TICK_MS = 10
 
 export interface Load {
   path: string
@@ -69,12 +72,53 @@ export async function many(callers: number, count: number, call: (n: number) => 
   return count / ((performance.now() - started) / 1000)
 }
 
-/** CPU time that the server has used, in milliseconds (Linux). */
-export async function cpuMs({ server }: Ground): Promise<number> {
-  const stat = await readFile(`/proc/${server.pid}/stat`, 'utf8')
+/** CPU time of a process so far, in milliseconds (Linux). */
+export async function cpuOf(pid: number | undefined): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
+
+/** Of a process and its children, ended ones included; 0 when nobody is there. */
+async function cpuOfFamily(pid: number): Promise<number> {
+  let sum = 0
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const stat = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    if (Number(name) === pid) sum += Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14])
+    else if (Number(fields[1]) === pid) sum += Number(fields[11]) + Number(fields[12])
+  }
+  return sum * TICK_MS
+}
+
+/** What the server, PostgreSQL and the bus have used so far, in milliseconds. */
+export interface Used {
+  server: number
+  postgres: number
+  nats: number
+}
+
+export async function used(ground: Ground): Promise<Used> {
+  return {
+    server: await cpuOf(ground.server.pid),
+    postgres: await cpuOfFamily(ground.postgresPid),
+    nats: await cpuOf(ground.natsPid),
+  }
+}
+
+/** Microseconds of each for one of `count` things that were done between the two readings. */
+export const perThing = (before: Used, after: Used, count: number): Used => ({
+  server: ((after.server - before.server) * 1000) / count,
+  postgres: ((after.postgres - before.postgres) * 1000) / count,
+  nats: ((after.nats - before.nats) * 1000) / count,
+})
+
+export const usedText = ({ server, postgres, nats }: Used): string =>
+  `server ${server.toFixed(0)} µs, PostgreSQL ${postgres.toFixed(0)} µs, bus ${nats.toFixed(0)} µs`
+
+/** CPU time that the server has used, in milliseconds. */
+export const cpuMs = ({ server }: Ground): Promise<number> => cpuOf(server.pid)
 
 /** Resident memory of the server in MiB (Linux). */
 export async function residentMib({ server }: Ground): Promise<number> {

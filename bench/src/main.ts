@@ -20,10 +20,10 @@ const SECTIONS = ['submit', 'job-life', 'ingest', 'agents', 'lists']
 
 /** `npm run bench`: every section on one ground, then the table. `-- --only submit,job-life` runs some and writes nothing. */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: 'string' } } })
+  const { values } = parseArgs({ options: { only: { type: 'string' }, profile: { type: 'string' } } })
   const chosen = values.only?.split(',') ?? SECTIONS
   const began = performance.now()
-  const ground = await layGround()
+  const ground = await layGround(values.profile)
   const figures: Figure[] = []
   const say = (text: string): void => void process.stderr.write(`› ${text}\n`)
   try {

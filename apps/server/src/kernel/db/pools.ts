@@ -2,7 +2,7 @@ import { Fault } from '@wheelhouse/contract'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { isDeadlock, isUnavailable } from './errors.ts'
-import { asTx, type Statement, type Tx } from './tx.ts'
+import { asTx, prepared, type Statement, type Tx } from './tx.ts'
 import './values.ts'
 
 export interface DbOptions {
@@ -19,6 +19,8 @@ export interface Db {
   tenant<T>(tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T>
   /** Batches of many tenants: kernel/jobs, kernel/events, kernel/schedule and ingest only. */
   engine<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /** One statement of the engine that commits by itself, in one round trip. Same callers as `engine`. */
+  engineQuery<T extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<T>>
   /** Before a tenant is known: kernel/identity only. */
   auth<T>(work: (tx: Tx) => Promise<T>): Promise<T>
   /**
@@ -39,6 +41,8 @@ function pool(options: DbOptions, role: string, max: number, settings = ''): pg.
   const made = new pg.Pool({
     connectionString: options.url,
     max,
+    // A statement goes out without waiting for the answer to the one before it: BEGIN and the first statement share a round trip.
+    pipeline: true,
     idleTimeoutMillis: 60_000,
     connectionTimeoutMillis: 5_000,
     application_name: `wheelhouse ${role}`,
@@ -66,8 +70,11 @@ export function openDb(options: DbOptions): Db {
     const hooks: (() => void)[] = []
     let result: T
     try {
-      await client.query(begin)
+      const begun = client.query(begin)
+      // It fails with the connection alone, and then so does every statement behind it; awaited before anything is kept.
+      begun.catch(() => undefined)
       result = await work(asTx(client, tenantId, hooks))
+      await begun
       await client.query('COMMIT')
     } catch (error) {
       await client.query('ROLLBACK').catch((lost: Error) => {
@@ -104,6 +111,8 @@ export function openDb(options: DbOptions): Db {
       return once(() => transact(tenants, `BEGIN; SET LOCAL app.tenant = '${tenantId}'`, tenantId, work))
     },
     engine: (work) => once(() => transact(engines, 'BEGIN', '', work)),
+    engineQuery: <T extends pg.QueryResultRow>(text: string, values: readonly unknown[]) =>
+      once(() => engines.query<T>(prepared(text, values)).catch(unavailable)),
     auth: (work) => once(() => transact(auths, 'BEGIN', '', work)),
     async big(tenantId, build) {
       if (!UUID.test(tenantId)) throw new Error('A tenant id must be a uuid')

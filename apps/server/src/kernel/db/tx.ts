@@ -58,11 +58,15 @@ function nameOf(text: string): string | undefined {
 
 export interface Runner extends Omit<Tx, typeof inTransaction | 'tenantId' | 'afterCommit'> {}
 
+/** A statement as the driver takes it, under its name. */
+export function prepared(text: string, values: readonly unknown[]): pg.QueryConfig {
+  const name = nameOf(text)
+  return name === undefined ? { text, values: [...values] } : { name, text, values: [...values] }
+}
+
 export function runner(client: pg.ClientBase): Runner {
-  const query = <T extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<T>> => {
-    const name = nameOf(text)
-    return client.query<T>(name === undefined ? { text, values: [...values] } : { name, text, values: [...values] })
-  }
+  const query = <T extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<T>> =>
+    client.query<T>(prepared(text, values))
   const execute = <T>(statement: Statement<T>) => {
     const compiled = statement.compile(compiler)
     return query<T & pg.QueryResultRow>(compiled.sql, compiled.parameters)

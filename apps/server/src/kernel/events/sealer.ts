@@ -1,11 +1,13 @@
 import type { Logger } from 'pino'
 import { type Instant, pause } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
-import { type Db, sql, type Tx } from '../db/index.ts'
+import type { Db } from '../db/index.ts'
 import type { CheckpointSigner } from './checkpoints.ts'
 import { type Chain, type DomainEvent, FIRST_HASH, linkHash, type MovedHead } from './sealed.ts'
 
 const BATCH = 1000
+/** Long enough that sealing does not fight with the commits of a job that is under way, too short for anyone who watches. */
+const GATHER_MS = 15
 const SWEEP_MS = 1000
 const ELECTION_RETRY_MS = 2000
 const LOCK = 7_101_924
@@ -52,13 +54,18 @@ export function startSealer(options: SealerOptions): Sealer {
   }
 
   async function reign(isMine: () => boolean): Promise<void> {
+    const heads: Heads = new Map()
+    let full = false
     while (!stopping.signal.aborted && isMine()) {
       woken = false
-      const sealed = await db.engine((tx) => sealBatch(tx))
+      // A burst is sealed together, and the first of a few jobs is on its way before its rows are sealed.
+      if (!full) await pause(GATHER_MS, stopping.signal).catch(() => undefined)
+      const sealed = await sealBatch(db, heads)
       if (sealed.count > 0) crashPoint('seal:after-commit')
       if (sealed.events.length > 0) options.onEvents(sealed.events)
       await options.checkpoints.afterBatch(sealed.heads)
-      if (sealed.count < BATCH) await rest()
+      full = sealed.count === BATCH
+      if (!full) await rest()
     }
   }
 
@@ -105,77 +112,85 @@ interface Sealed {
   heads: MovedHead[]
 }
 
-/** Moves up to 1,000 rows of the outbox into their chains, in one transaction. */
-async function sealBatch(tx: Tx): Promise<Sealed> {
-  const rows = await tx.many<OutboxRow>(
-    sql`select n, tenant_id, id, kind, at, body from outbox order by n limit ${BATCH}`,
-  )
+/** Where the chains stand, as far as this sealer has asked. It is the only one that moves them while it reigns. */
+type Heads = Map<string, MovedHead>
+
+const WAITING = `select n, tenant_id, id, kind, at, body from outbox order by n limit ${BATCH}`
+const HEADS = 'select tenant_id, chain, seq, hash from chain_heads where tenant_id = any($1::uuid[])'
+
+// One statement, so one transaction: rows go from the outbox to their chain with what they are, and the heads follow. Where another
+// sealer has taken a row, the division fails and with it everything; where it has given a number, the primary key does.
+const MOVE = `
+with sealed as (
+  select * from unnest($1::bigint[], $2::bigint[], $3::bytea[]) as s(n, seq, hash)
+), gone as (
+  delete from outbox o using sealed s where o.n = s.n returning o.tenant_id, o.id, o.kind, o.at, o.body, s.seq, s.hash
+), to_events as (
+  insert into events (tenant_id, seq, id, at, body, hash, type, resource_kind, resource_id)
+  select tenant_id, seq, id, at, body, hash, coalesce(body ->> 'type', ''), coalesce(body -> 'resource' ->> 'kind', ''),
+    coalesce(body -> 'resource' ->> 'id', '')
+  from gone where kind = 'event'
+), to_audit as (
+  insert into audit (tenant_id, seq, id, at, body, hash, actor_kind, actor_id, verb, resource_kind, resource_id, outcome)
+  select tenant_id, seq, id, at, body, hash, coalesce(body -> 'actor' ->> 'kind', ''), coalesce(body -> 'actor' ->> 'id', ''),
+    coalesce(body ->> 'verb', ''), coalesce(body ->> 'resourceKind', ''), coalesce(body ->> 'resourceId', ''), coalesce(body ->> 'outcome', '')
+  from gone where kind = 'audit'
+), moved as (
+  insert into chain_heads (tenant_id, chain, seq, hash)
+  select * from unnest($4::uuid[], $5::text[], $6::bigint[], $7::bytea[])
+  on conflict (tenant_id, chain) do update set seq = excluded.seq, hash = excluded.hash
+)
+select 1 / (count(*) = cardinality($1::bigint[]))::int from gone`
+
+const headKey = (tenantId: string, chain: Chain): string => `${tenantId} ${chain}`
+
+/** Reads the heads of chains that are not known yet. */
+async function learn(db: Db, heads: Heads, tenants: readonly string[]): Promise<void> {
+  const unknown = tenants.filter((tenantId) => !heads.has(headKey(tenantId, 'event')))
+  if (unknown.length === 0) return
+  const { rows } = await db.engineQuery<{ tenant_id: string; chain: Chain; seq: number; hash: Buffer }>(HEADS, [
+    unknown,
+  ])
+  for (const tenantId of unknown) {
+    for (const chain of ['event', 'audit'] as const)
+      heads.set(headKey(tenantId, chain), { tenantId, chain, seq: 0, hash: FIRST_HASH, added: 0 })
+  }
+  for (const { tenant_id: tenantId, chain, seq, hash } of rows)
+    heads.set(headKey(tenantId, chain), { tenantId, chain, seq, hash, added: 0 })
+}
+
+/** Moves up to so many rows of the outbox into their chains, in one transaction. `heads` follows once it is committed. */
+async function sealBatch(db: Db, heads: Heads): Promise<Sealed> {
+  const { rows } = await db.engineQuery<OutboxRow>(WAITING, [])
   if (rows.length === 0) return { count: 0, events: [], heads: [] }
-  const tenants = [...new Set(rows.map((row) => row.tenant_id))].sort()
-  const known = await tx.many<{ tenant_id: string; chain: Chain; seq: number; hash: Buffer }>(sql`
-    select tenant_id, chain, seq, hash from chain_heads where tenant_id = any(${tenants}::uuid[])`)
-  const heads = new Map<string, MovedHead>(
-    known.map((row) => [
-      `${row.tenant_id} ${row.chain}`,
-      { tenantId: row.tenant_id, chain: row.chain, seq: row.seq, hash: row.hash, added: 0 },
-    ]),
-  )
-  const links = rows.map((row) => {
-    const key = `${row.tenant_id} ${row.kind}`
-    const head = heads.get(key) ?? { tenantId: row.tenant_id, chain: row.kind, seq: 0, hash: FIRST_HASH, added: 0 }
+  await learn(db, heads, [...new Set(rows.map((row) => row.tenant_id))])
+  const moved: Heads = new Map()
+  const links: LinkRow[] = []
+  for (const row of rows) {
+    const key = headKey(row.tenant_id, row.kind)
+    const head = moved.get(key) ?? heads.get(key)
+    if (!head) throw new Error('A chain without a head')
     const seq = head.seq + 1
     const hash = linkHash(head.hash, { tenantId: row.tenant_id, seq, id: row.id, at: row.at, body: row.body })
-    heads.set(key, { ...head, seq, hash, added: head.added + 1 })
-    return { ...row, seq, hash }
-  })
-  await insertEvents(
-    tx,
-    links.filter((link) => link.kind === 'event'),
-  )
-  await insertAudit(
-    tx,
-    links.filter((link) => link.kind === 'audit'),
-  )
-  const moved = [...heads.values()].filter((head) => head.added > 0)
-  await tx.run(sql`
-    insert into chain_heads (tenant_id, chain, seq, hash)
-    select * from unnest(${moved.map((head) => head.tenantId)}::uuid[], ${moved.map((head) => head.chain)}::text[],
-                         ${moved.map((head) => head.seq)}::bigint[], ${moved.map((head) => head.hash)}::bytea[])
-    on conflict (tenant_id, chain) do update set seq = excluded.seq, hash = excluded.hash`)
-  await tx.run(sql`delete from outbox where n = any(${rows.map((row) => row.n)}::bigint[])`)
+    moved.set(key, { ...head, seq, hash, added: head.added + 1 })
+    links.push({ ...row, seq, hash })
+  }
+  const ahead = [...moved.values()]
   crashPoint('seal:before-commit')
-  return { count: rows.length, events: links.filter((link) => link.kind === 'event').map(eventOf), heads: moved }
+  await db.engineQuery(MOVE, [
+    links.map(({ n }) => n),
+    links.map(({ seq }) => seq),
+    links.map(({ hash }) => hash),
+    ahead.map(({ tenantId }) => tenantId),
+    ahead.map(({ chain }) => chain),
+    ahead.map(({ seq }) => seq),
+    ahead.map(({ hash }) => hash),
+  ])
+  for (const [key, head] of moved) heads.set(key, { ...head, added: 0 })
+  return { count: rows.length, events: links.filter((link) => link.kind === 'event').map(eventOf), heads: ahead }
 }
 
 type LinkRow = OutboxRow & { seq: number; hash: Buffer }
-
-const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-const part = (body: Record<string, unknown>, name: string): Record<string, unknown> =>
-  (body[name] ?? {}) as Record<string, unknown>
-
-/** The columns that both chains share, in one order. */
-const shared = (links: readonly LinkRow[]) => sql`
-  ${links.map((link) => link.tenant_id)}::uuid[], ${links.map((link) => link.seq)}::bigint[], ${links.map((link) => link.id)}::uuid[],
-  ${links.map((link) => new Date(link.at))}::timestamptz[], ${links.map((link) => JSON.stringify(link.body))}::jsonb[],
-  ${links.map((link) => link.hash)}::bytea[]`
-
-async function insertEvents(tx: Tx, links: readonly LinkRow[]): Promise<void> {
-  if (links.length === 0) return
-  await tx.run(sql`
-    insert into events (tenant_id, seq, id, at, body, hash, type, resource_kind, resource_id)
-    select * from unnest(${shared(links)}, ${links.map((link) => text(link.body['type']))}::text[],
-      ${links.map((link) => text(part(link.body, 'resource')['kind']))}::text[], ${links.map((link) => text(part(link.body, 'resource')['id']))}::text[])`)
-}
-
-async function insertAudit(tx: Tx, links: readonly LinkRow[]): Promise<void> {
-  if (links.length === 0) return
-  await tx.run(sql`
-    insert into audit (tenant_id, seq, id, at, body, hash, actor_kind, actor_id, verb, resource_kind, resource_id, outcome)
-    select * from unnest(${shared(links)}, ${links.map((link) => text(part(link.body, 'actor')['kind']))}::text[],
-      ${links.map((link) => text(part(link.body, 'actor')['id']))}::text[], ${links.map((link) => text(link.body['verb']))}::text[],
-      ${links.map((link) => text(link.body['resourceKind']))}::text[], ${links.map((link) => text(link.body['resourceId']))}::text[],
-      ${links.map((link) => text(link.body['outcome']))}::text[])`)
-}
 
 /** A stored row as the event that it is. */
 export function eventOf(row: {
