@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { Fault } from '@wheelhouse/contract'
-import { v4 } from 'uuid'
 import type { Bound, RequestFacts } from './context.ts'
 import { admit, type Edge, type Passage, perform, readParts, refusal } from './edge.ts'
 
@@ -29,13 +29,13 @@ export interface Answered {
 export async function callEndpoint(edge: Edge, bound: Bound, call: Call): Promise<Answered> {
   const dialect = edge.dialects[bound.surface]
   const facts: RequestFacts = {
-    id: v4(),
+    id: randomUUID(),
     surface: bound.surface,
     method: bound.endpoint.method,
     path: call.path,
     ip: call.ip,
     userAgent: (call.headers['user-agent'] ?? '').slice(0, 512),
-    traceId: v4().replaceAll('-', ''),
+    traceId: randomUUID().replaceAll('-', ''),
     header(name) {
       const value = call.headers[name.toLowerCase()]
       return Array.isArray(value) ? value[0] : value

@@ -1,8 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo } from 'node:net'
 import { Fault, type Surface, SURFACES } from '@wheelhouse/contract'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { v4 } from 'uuid'
 import { clientAddress } from './client-address.ts'
 import type { Bound, RequestFacts } from './context.ts'
 import type { Dialect } from './dialect.ts'
@@ -65,7 +65,8 @@ export function buildHttp(options: HttpOptions): HttpServer {
   const app = Fastify({
     logger: false,
     bodyLimit: options.bodyLimitBytes,
-    genReqId: () => v4(),
+    // Its own ids are not used: `arrival` has the one that callers see.
+    genReqId: () => '',
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 1024 },
     rewriteUrl(request) {
@@ -228,13 +229,13 @@ function factsOf(
   const given = header('x-request-id')
   const parent = TRACE_PARENT.exec(header('traceparent') ?? '')
   return {
-    id: given !== undefined && REQUEST_ID.test(given) ? given : v4(),
+    id: given !== undefined && REQUEST_ID.test(given) ? given : randomUUID(),
     surface,
     method: raw.method ?? 'GET',
     path: (raw.url ?? '/').split('?')[0] ?? '/',
     ip: addressOf(raw.socket?.remoteAddress ?? '127.0.0.1', headers['x-forwarded-for'], headers['x-real-ip']),
     userAgent: (header('user-agent') ?? '').slice(0, 512),
-    traceId: parent?.[1] ?? v4().replaceAll('-', ''),
+    traceId: parent?.[1] ?? randomUUID().replaceAll('-', ''),
     header,
     signal,
   }
