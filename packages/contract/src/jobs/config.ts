@@ -35,7 +35,6 @@ export const config = area({
     query: Type.Object({
       scope: Type.Optional(Text(32)),
       scope_id: Type.Optional(Text(256)),
-      envelope: Type.Optional(Text(8)),
     }),
     reply: ConfigDocument,
     faults: ['RES_NOT_FOUND', 'PERM_TENANT', 'PERM_DENIED'],
