@@ -6,6 +6,7 @@ import type { Db } from '../db/index.ts'
 import type { Events, Feed } from '../events/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { PolicyEngine } from '../policy/index.ts'
+import type { Frozen } from './frozen.ts'
 import type { openRouting } from './pools.ts'
 import type { Signals } from './signals.ts'
 import type { Verb } from './verb.ts'
@@ -33,10 +34,13 @@ export interface Core extends JobsOptions {
   routing: ReturnType<typeof openRouting>
   workers: Workers
   verbs: Verbs
+  frozen: Frozen
   /** Number under which this replica holds leases. */
   owner: number
   /** Tells the dispatcher that there is ready work; after the commit that made it so. */
   hint(pool: string, tenantId: string): void
+  /** Tells the workflow engine that a run has something to take in; after the commit that wrote it. Null: the job is no step. */
+  told(tenantId: string, runId: string | null): void
   /** Ends what this replica still does for a job that has ended otherwise: after the commit. */
   ended(tenantId: string, jobId: string, reason: 'cancelled' | 'ended'): void
 }

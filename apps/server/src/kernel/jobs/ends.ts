@@ -35,6 +35,8 @@ export interface EndedRow {
   /** It did not end: the attempt failed and another follows. */
   retry: boolean
   attempt: number
+  /** The run that it is a step of. */
+  runId: string | null
 }
 
 export const SYSTEM_ACTOR: Actor = {
@@ -71,12 +73,15 @@ with input as (
     worker_id = coalesce(nullif(g.sender, ''), g.worker_id), result_ptr = nullif(g.result_ptr, ''), error_code = nullif(g.code, ''),
     error_message = nullif(g.message, '')
   from gone g where j.tenant_id = g.tenant_id and j.id = g.id
-  returning g.*, j.trace_id, j.topic, j.worker_id as ended_by
+  returning g.*, j.trace_id, j.topic, j.worker_id as ended_by, j.run_id, j.step_key
+), told as (
+  insert into run_inbox (tenant_id, run_id, kind, step_key, job_id)
+  select tenant_id, run_id, 'job-ended', step_key, id from ended where run_id is not null
 ), dead as (
-  insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at)
-  select tenant_id, id, topic, status, message, code, 'RUNNING', attempt, at from ended where state <> 'succeeded'
+  insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at, us)
+  select tenant_id, id, topic, status, message, code, 'RUNNING', attempt, at, us from ended where state <> 'succeeded'
   on conflict (tenant_id, job_id) do update set status = excluded.status, reason = excluded.reason, reason_code = excluded.reason_code,
-    last_state = excluded.last_state, attempts = excluded.attempts, created_at = excluded.created_at
+    last_state = excluded.last_state, attempts = excluded.attempts, created_at = excluded.created_at, us = excluded.us
 ), boxed as (
   insert into outbox (tenant_id, id, kind, at, body)
   select tenant_id, event_id, 'event', at, jsonb_build_object('type', 'job.' || state, 'actor', $14::jsonb,
@@ -85,9 +90,9 @@ with input as (
       'resultPtr', nullif(result_ptr, ''), 'code', nullif(code, ''), 'message', nullif(message, ''))))
   from ended
 )
-select tenant_id as "tenantId", id, trace_id as "traceId", topic, pool, ended_by as "workerId", fence, attempt, false as retry from ended
+select tenant_id as "tenantId", id, trace_id as "traceId", topic, pool, ended_by as "workerId", fence, attempt, false as retry, run_id as "runId" from ended
 union all
-select tenant_id, id, '', '', pool, worker_id, fence, attempt, true from mine where retry`
+select tenant_id, id, '', '', pool, worker_id, fence, attempt, true, null from mine where retry`
 
 /**
  * Ends jobs of workers: the first terminal result of the current claim wins, all others change nothing (decisions D5, fencing).
@@ -152,6 +157,8 @@ export interface EndedOne {
   request: JobRequest
   verb: string | null
   context: string | null
+  /** The run that it is a step of. */
+  runId: string | null
   /** Who was working on it, as far as it must be told. */
   workerId: string | null
   account: string | null
@@ -177,18 +184,24 @@ export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined>
     select state, fence, attempt, worker_id, account, started_at from job_queue where id = ${id} and state <> 'cancelling' for update`)
   if (!queue || (end.fence !== undefined && (queue.state !== 'leased' || queue.fence !== end.fence))) return undefined
   const wasLeased = queue.state === 'leased'
+  const us = microseconds(now)
   const job = await tx.maybe<{
     trace_id: string
     topic: string
     request: JobRequest
     verb: string | null
     context: string | null
+    run_id: string | null
+    step_key: string | null
   }>(sql`
-    update jobs set state = ${state}, updated_us = ${microseconds(now)}, ended_at = ${at(now)}, started_at = ${at(queue.started_at)},
+    update jobs set state = ${state}, updated_us = ${us}, ended_at = ${at(now)}, started_at = ${at(queue.started_at)},
       attempts = ${wasLeased ? queue.attempt : queue.attempt - 1}, worker_id = ${queue.worker_id}, result = ${end.result ?? null},
       error_code = ${end.code ?? null}, error_message = ${end.message?.slice(0, 8000) ?? null}
-    where id = ${id} and state = 'open' returning trace_id, topic, request, verb, context`)
+    where id = ${id} and state = 'open' returning trace_id, topic, request, verb, context, run_id, step_key`)
   if (!job) throw new Error(`Job ${id} is in the queue although it has ended`)
+  if (job.run_id !== null)
+    await tx.run(sql`
+      insert into run_inbox (tenant_id, run_id, kind, step_key, job_id) values (${tx.tenantId}, ${job.run_id}, 'job-ended', ${job.step_key}, ${id})`)
   if (wasLeased && queue.account !== null && state !== 'succeeded') {
     await tx.run(
       sql`update job_queue set state = 'cancelling', run_at = ${at(now)}, lease_owner = null, lease_until = null where id = ${id}`,
@@ -198,11 +211,11 @@ export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined>
   }
   if (state !== 'succeeded' && state !== 'cancelled') {
     await tx.run(sql`
-      insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at)
+      insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at, us)
       values (${tx.tenantId}, ${id}, ${job.topic}, ${wireStatus(state)}, ${end.message ?? ''}, ${end.code ?? ''},
-        ${wasLeased ? 'RUNNING' : queue.state === 'held' ? 'APPROVAL_REQUIRED' : 'PENDING'}, ${queue.attempt}, ${at(now)})
+        ${wasLeased ? 'RUNNING' : queue.state === 'held' ? 'APPROVAL_REQUIRED' : 'PENDING'}, ${queue.attempt}, ${at(now)}, ${us})
       on conflict (tenant_id, job_id) do update set status = excluded.status, reason = excluded.reason, reason_code = excluded.reason_code,
-        last_state = excluded.last_state, attempts = excluded.attempts, created_at = excluded.created_at`)
+        last_state = excluded.last_state, attempts = excluded.attempts, created_at = excluded.created_at, us = excluded.us`)
   }
   const body = {
     type: `job.${state}`,
@@ -226,6 +239,7 @@ export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined>
     request: job.request,
     verb: job.verb,
     context: job.context,
+    runId: job.run_id,
     workerId: queue.worker_id,
     account: queue.account,
     fence: queue.fence,

@@ -10,6 +10,7 @@ import { actorOf, type Principal } from '../identity/index.ts'
 import { type Core, type JobsOptions, openVerbs } from './core.ts'
 import { type Dispatcher, openDispatcher } from './dispatcher.ts'
 import { endOne, SYSTEM_ACTOR } from './ends.ts'
+import { openFrozen } from './frozen.ts'
 import { type Holds, openHolds } from './holds.ts'
 import type { Jobs, JobState, Submitted, TerminalState } from './jobs.ts'
 import { openOutputs } from './output.ts'
@@ -18,7 +19,7 @@ import { openBusDoors } from './results.ts'
 import { openRunner } from './runner.ts'
 import { openSignals } from './signals.ts'
 import { jobState, type QueueState } from './state.ts'
-import { type NewJob, openSubmission } from './submission.ts'
+import { type NewJob, openSubmission, type StepJob, type StepSubmitted } from './submission.ts'
 import { openSweeps } from './sweeps.ts'
 import type { Ended } from './verb.ts'
 import { openWorkers, type Workers } from './workers.ts'
@@ -29,6 +30,10 @@ const IN_DOUBT_MS = 30_000
 /** The whole engine: what domains use, what the jobs surface needs beside it, and its life. */
 export interface JobEngine extends Jobs {
   submitBatched(principal: Principal, job: NewJob): Promise<Submitted>
+  /** Steps of a run, many at once within the run's transaction. What may not be submitted is told in its place; nothing throws for it. */
+  submitMany(tx: Tx, principal: Principal, jobs: readonly StepJob[]): Promise<StepSubmitted[]>
+  /** Hears, in this process, of runs that have something to take in. What is missed stands in `run_inbox`. */
+  onRunWork(listener: (tenantId: string, runId: string) => void): void
   holds: Holds
   workers: Workers
   /** Packets for the stream's sockets of one tenant. */
@@ -44,6 +49,7 @@ export function openJobs(options: JobsOptions): JobEngine {
   const owner = randomInt(1, 2 ** 31 - 1)
   const replica = ids.next()
   const signals = openSignals(options)
+  const runListeners: ((tenantId: string, runId: string) => void)[] = []
   let started = false
   let dispatcher: Dispatcher | undefined
   const core: Core = {
@@ -52,10 +58,14 @@ export function openJobs(options: JobsOptions): JobEngine {
     routing: openRouting(db, clock),
     workers: openWorkers({ db, bus, clock, log, replica }),
     verbs: openVerbs(),
+    frozen: openFrozen(options, { end, scan: () => made.scan() }),
     owner,
     hint(pool, tenantId) {
       if (started) dispatcher?.hint(pool, tenantId)
       else bus.wake('jobs')
+    },
+    told(tenantId, runId) {
+      if (runId !== null) for (const listener of runListeners) listener(tenantId, runId)
     },
     ended(tenantId, jobId, reason) {
       const active = dispatcher?.forget(tenantId, jobId)
@@ -98,6 +108,7 @@ export function openJobs(options: JobsOptions): JobEngine {
         core.ended(tenantId, jobId, 'cancelled')
         if (ended.account !== null) tellWorker(tenantId, ended.account, jobId, message)
       }
+      core.told(tenantId, ended.runId)
       signals.emit(tenantId, jobId, { kind: 'ended', end: { kind: state, code, message }, at: now })
       signals.show(tenantId, {
         traceId: ended.traceId,
@@ -199,6 +210,8 @@ export function openJobs(options: JobsOptions): JobEngine {
     verbs: () => core.verbs.all(),
     submit: submission.submit,
     submitBatched: submission.submitBatched,
+    submitMany: submission.submitMany,
+    onRunWork: (listener) => void runListeners.push(listener),
 
     async submitAndWait(principal, verb, input, { waitMs, signal, prepare, ...submitOptions }) {
       const submitted = await db.tenant(principal.tenantId, async (tx) => {
@@ -281,6 +294,8 @@ export function openJobs(options: JobsOptions): JobEngine {
         }),
       )
       core.workers.onChange(() => made.kick())
+      options.identity.onChanged(() => void core.frozen.refresh().catch(failed))
+      await core.frozen.refresh().catch(failed)
       started = true
       // Results that came meanwhile first: what has ended must not be done again.
       await doors.drain().catch(failed)

@@ -155,6 +155,7 @@ export function openHolds(core: Core): Holds {
     if (verb) await verb.settle(tx, jobId, JSON.parse(ended.context ?? 'null'), { kind: 'denied', code, message })
     const { tenantId } = tx
     tx.afterCommit(() => {
+      core.told(tenantId, ended.runId)
       core.signals.emit(tenantId, jobId, { kind: 'ended', end: { kind: 'denied', code, message }, at: now })
       core.events.wake()
     })

@@ -65,6 +65,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
   })
 
   function settled(row: EndedRow, item: EndItem): void {
+    core.told(row.tenantId, row.runId)
     const end: Ended<unknown> =
       item.state === 'succeeded'
         ? { kind: 'succeeded', output: item.resultPtr === '' ? null : { resultPtr: item.resultPtr } }

@@ -208,6 +208,7 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
         crashPoint('end:after-commit')
         dispatcher().forget(tenantId, id)
         if (ended) {
+          core.told(tenantId, ended.runId)
           core.events.wake()
           tell(claimed, end)
         }
