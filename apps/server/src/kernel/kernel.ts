@@ -29,6 +29,7 @@ import { PolicyEngine } from './policy/index.ts'
 import { type Metrics, openMetrics } from './metrics/index.ts'
 import { openReadiness, type Readiness } from './readiness/index.ts'
 import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
+import { openTenantConfig, type TenantConfig } from './tenant-config/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
 
 /** What every domain stands on. A domain takes the parts it needs: `({ db, jobs }: Kernel) => serve(…)`. */
@@ -48,6 +49,8 @@ export interface Kernel {
   /** What just happened, for the sockets of all replicas; not kept. */
   feed: Feed
   policy: PolicyEngine
+  /** What tenants have configured: documents, and what is in force. */
+  tenantConfig: TenantConfig
   /** The only way to the outside (decisions D9). */
   egress: Egress
   schedule: Schedule
@@ -105,6 +108,12 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     wake: () => bus.wake('policy'),
   })
   policy.start()
+  const tenantConfig = openTenantConfig({
+    db,
+    log,
+    onWake: (run) => bus.onWake('config', run),
+    wake: () => bus.wake('config'),
+  })
   const schedule = openSchedule({ db, clock, log })
   for (const task of [...retentionTasks(db, clock), lockTask(db, clock)]) await schedule.add(task)
   const egress = openEgress(config.egress.allow)
@@ -137,6 +146,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     accounts,
     identity,
     policy,
+    tenantConfig,
     approvals,
     events,
     feed,
@@ -159,6 +169,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     metrics,
     feed,
     policy,
+    tenantConfig,
     egress,
     schedule,
     agents,
@@ -184,6 +195,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
       await schedule.close()
       await identity.close()
       await policy.stop()
+      await tenantConfig.close()
       feed.close()
       await events.close()
       await bus.close()

@@ -6,8 +6,8 @@ import type { Db } from '../db/index.ts'
 import type { Events, Feed } from '../events/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { PolicyEngine } from '../policy/index.ts'
+import type { TenantConfig } from '../tenant-config/index.ts'
 import type { Frozen } from './frozen.ts'
-import type { openRouting } from './pools.ts'
 import type { Signals } from './signals.ts'
 import type { Verb } from './verb.ts'
 import type { Workers } from './workers.ts'
@@ -19,6 +19,7 @@ export interface JobsOptions {
   accounts: Accounts
   identity: Identity
   policy: PolicyEngine
+  tenantConfig: TenantConfig
   approvals: Approvals
   events: Events
   feed: Feed
@@ -31,7 +32,6 @@ export interface JobsOptions {
 /** What the parts of the engine share. */
 export interface Core extends JobsOptions {
   signals: Signals
-  routing: ReturnType<typeof openRouting>
   workers: Workers
   verbs: Verbs
   frozen: Frozen

@@ -18,7 +18,7 @@ import {
   renew,
   type Slot,
 } from './queue.ts'
-import { policyRequest, requestHash, workerRequest } from './request.ts'
+import { placeOf, policyRequest, requestHash, workerRequest } from './request.ts'
 import { freeSlots, loadOf, placementFits, type Worker } from './workers.ts'
 
 /** Most jobs of one claim. */
@@ -428,8 +428,12 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     return other === worker ? 'here' : 'moved'
   }
 
-  function send(entry: Active): void {
+  function send(
+    entry: Active,
+    config = core.tenantConfig.peek(entry.claimed.tenantId, placeOf(entry.claimed.request)),
+  ): void {
     const { claimed, worker } = entry
+    if (!config) return sendWithConfig(entry)
     const account = worker?.account ?? claimed.account
     entry.sentAt = clock.now()
     if (account === null) return unsent(entry, new Error('the tenant has no account on the bus'))
@@ -441,6 +445,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
         fence: claimed.fence,
         constraints: claimed.constraints,
         remainingMs: claimed.expiresAt - clock.now(),
+        config: config.json,
       }),
     })
     let bytes: Uint8Array
@@ -454,6 +459,17 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
       return
     }
     void deliver(entry, account, bytes).catch((error: unknown) => unsent(entry, error))
+  }
+
+  /** Once the configuration that goes with it is read; the claim may have ended meanwhile. */
+  function sendWithConfig(entry: Active): void {
+    const { tenantId, id, request } = entry.claimed
+    core.tenantConfig.effective(tenantId, placeOf(request)).then(
+      (config) => {
+        if (find(tenantId, id) === entry) send(entry, config)
+      },
+      (error: unknown) => unsent(entry, error),
+    )
   }
 
   /** The bus or the database is away. Whether the worker has got it is not known; it is sent anew under the next fence. */

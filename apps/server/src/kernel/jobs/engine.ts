@@ -14,7 +14,6 @@ import { openFrozen } from './frozen.ts'
 import { type Holds, openHolds } from './holds.ts'
 import type { Jobs, JobState, Submitted, TerminalState } from './jobs.ts'
 import { openOutputs } from './output.ts'
-import { openRouting } from './pools.ts'
 import { openBusDoors } from './results.ts'
 import { openRunner } from './runner.ts'
 import { openSignals } from './signals.ts'
@@ -55,7 +54,6 @@ export function openJobs(options: JobsOptions): JobEngine {
   const core: Core = {
     ...options,
     signals,
-    routing: openRouting(db, clock),
     workers: openWorkers({ db, bus, clock, log, replica }),
     verbs: openVerbs(),
     frozen: openFrozen(options, { end, scan: () => made.scan() }),

@@ -1,33 +1,5 @@
-import { LRUCache } from 'lru-cache'
-import type { Clock } from '../clock/index.ts'
-import { type Db, sql } from '../db/index.ts'
+import type { PoolConfig, TimeoutConfig } from '../tenant-config/index.ts'
 import type { JobRequest } from './request.ts'
-
-/** jobs.md 17.3: which pools serve a topic, and what each pool provides. */
-export interface PoolConfig {
-  topics: Readonly<Record<string, readonly string[]>>
-  pools: Readonly<Record<string, { requires: readonly string[] }>>
-}
-
-/** jobs.md 17.5, as far as jobs are concerned. Absent values are the built-in ones. */
-export interface TimeoutConfig {
-  topics: Readonly<Record<string, { timeoutMs?: number; maxRetries?: number }>>
-  workflows: Readonly<Record<string, { childTimeoutMs?: number; maxRetries?: number }>>
-  runningTimeoutMs: number
-}
-
-export interface Routing {
-  /** Null: the tenant has configured none, and topics find their workers by themselves. */
-  pools: PoolConfig | null
-  timeouts: TimeoutConfig
-}
-
-/** An attempt runs at most this long where nothing says otherwise (jobs.md 17.5). */
-const RUNNING_TIMEOUT_MS = 9_000_000
-/** As the documents have it, a change of configuration is seen within 30 s; here within 5. */
-const REREAD_MS = 5_000
-
-const NO_TIMEOUTS: TimeoutConfig = { topics: {}, workflows: {}, runningTimeoutMs: RUNNING_TIMEOUT_MS }
 
 /** The pool of verbs: they run in the server. */
 export const VERB_POOL = 'wh'
@@ -70,35 +42,5 @@ export function limitsFor(timeouts: TimeoutConfig, request: JobRequest): { timeo
   return {
     timeoutMs: topic.timeoutMs ?? workflow.childTimeoutMs ?? timeouts.runningTimeoutMs,
     maxAttempts: 1 + (topic.maxRetries ?? workflow.maxRetries ?? 0),
-  }
-}
-
-interface Row {
-  pools: PoolConfig | null
-  timeouts: Partial<TimeoutConfig> | null
-}
-
-/** The routing of tenants, remembered for seconds. */
-export function openRouting(
-  db: Db,
-  clock: Clock,
-): { of(tenantId: string): Promise<Routing>; forget(tenantId: string): void } {
-  const cache = new LRUCache<string, { routing: Promise<Routing>; until: number }>({ max: 10_000 })
-  const read = async (tenantId: string): Promise<Routing> => {
-    const row = await db.engine((tx) =>
-      tx.maybe<Row>(sql`select pools, timeouts from pool_config where tenant_id = ${tenantId}`),
-    )
-    return { pools: row?.pools ?? null, timeouts: { ...NO_TIMEOUTS, ...row?.timeouts } }
-  }
-  return {
-    of(tenantId) {
-      const known = cache.get(tenantId)
-      if (known && known.until > clock.now()) return known.routing
-      const routing = read(tenantId)
-      cache.set(tenantId, { routing, until: clock.now() + REREAD_MS })
-      routing.catch(() => cache.delete(tenantId))
-      return routing
-    },
-    forget: (tenantId) => void cache.delete(tenantId),
   }
 }

@@ -9,6 +9,7 @@ import {
   jobHash,
   type PolicyRequest,
 } from '../policy/index.ts'
+import type { ConfigPlace } from '../tenant-config/index.ts'
 
 export type Priority = 'interactive' | 'batch' | 'critical'
 
@@ -63,6 +64,13 @@ export const rankOf = (request: JobRequest): number => PRIORITY[request.priority
 export const contextPointer = (jobId: string): string => `redis://ctx:${jobId}`
 export const resultPointer = (jobId: string): string => `redis://res:${jobId}`
 
+/** Whose configuration counts for it (jobs.md 17.2 step 5). */
+export const placeOf = ({ env, workflowId }: JobRequest): ConfigPlace => ({
+  teamId: env?.['team_id'],
+  workflowId,
+  stepId: env?.['step_id'],
+})
+
 /** What policy is asked about this request. */
 export function policyRequest(jobId: string, request: JobRequest, facts?: Facts): PolicyRequest {
   const { meta = {} } = request
@@ -115,13 +123,16 @@ export interface Dispatch {
   constraints: Constraints | null
   /** Milliseconds until the attempt is over time. */
   remainingMs: number
+  /** The configuration in force, as JSON; absent where the packet is only shown. It is no part of the job's hash (jobs.md 17.7). */
+  config?: string
 }
 
 /** The request as a worker gets it, with what policy allows written into its environment (jobs.md 17.2 step 7). */
-export function workerRequest({ jobId, request, fence, constraints, remainingMs }: Dispatch): Packet {
+export function workerRequest({ jobId, request, fence, constraints, remainingMs, config }: Dispatch): Packet {
   const { meta = {}, budget = {}, contextHints = {} } = request
   const budgets = constraints?.budgets
   const limits: Record<string, string> = {}
+  if (config !== undefined) limits['CORDUM_EFFECTIVE_CONFIG'] = config
   if (constraints) {
     limits['CORDUM_POLICY_CONSTRAINTS'] = JSON.stringify(constraintsMessage(constraints))
     if (constraints.redactionLevel !== '') limits['CORDUM_REDACTION_LEVEL'] = constraints.redactionLevel

@@ -5,7 +5,7 @@ import { ids, type Instant } from '../clock/index.ts'
 import type { Tx } from '../db/index.ts'
 import { validate } from '../http/index.ts'
 import { can, type Principal } from '../identity/index.ts'
-import type { Decision, Facts } from '../policy/index.ts'
+import { type Decision, EFFECTIVE_CONFIG, type Facts } from '../policy/index.ts'
 import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
@@ -14,7 +14,7 @@ import { claimKeys, type KeyClaim } from './job-keys.ts'
 import type { SubmitOptions, Submitted } from './jobs.ts'
 import { decide } from './policy.ts'
 import { limitsFor, type Route, routeFor } from './pools.ts'
-import { contextPointer, type JobRequest, policyRequest, requestDigest, workerRequest } from './request.ts'
+import { contextPointer, type JobRequest, placeOf, policyRequest, requestDigest, workerRequest } from './request.ts'
 import { insertJobs, microseconds, type NewRow } from './store.ts'
 import type { Verb } from './verb.ts'
 
@@ -56,20 +56,24 @@ interface Prepared {
 }
 
 export function openSubmission(core: Core): Submission {
-  const { db, clock, policy, routing } = core
+  const { db, clock, policy, tenantConfig } = core
 
   /** The row of a job that policy has decided, but for a hold. */
   async function prepare(
     principal: Principal,
     job: NewJob,
-    facts: Facts | null,
+    reported: Facts | null,
     more: { options?: SubmitOptions; verb?: Verb } = {},
   ): Promise<Prepared> {
     const { verb, options = {} } = more
     const { request, context } = job
     const id = job.jobId ?? ids.next()
     const now = clock.now()
-    const { pools, timeouts } = await routing.of(principal.tenantId)
+    const { pools, timeouts } = await tenantConfig.routing(principal.tenantId)
+    const place = placeOf(request)
+    const config = tenantConfig.peek(principal.tenantId, place) ?? (await tenantConfig.effective(principal.tenantId, place))
+    // What the configuration forbids is a fact that policy saw, kept with the decision (jobs.md 20.3 step 6).
+    const facts = config.safety ? { ...reported, [EFFECTIVE_CONFIG]: config.safety } : reported
     const { decision, decided } = await decide(
       policy,
       principal.tenantId,
