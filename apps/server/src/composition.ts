@@ -10,6 +10,7 @@ import {
   openOrigins,
   openWatch,
 } from './kernel/http/index.ts'
+import { declaredFor } from './kernel/identity/index.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import { countRequests } from './kernel/metrics/index.ts'
 import { nativeRoutes } from './native/index.ts'
@@ -44,7 +45,13 @@ export function composeHttp(
   const http = buildHttp({
     edge: {
       watch,
-      gate: { db, clock, authenticator, tokens },
+      gate: {
+        db,
+        clock,
+        authenticator,
+        tokens,
+        actFor: (principal, named) => declaredFor(db, kernel.identity.rules, principal, named),
+      },
       vault,
       clock,
       log,

@@ -76,6 +76,7 @@ export const jobs = area({
       context: Type.Optional(Json),
       input: Type.Optional(Json),
       memory_id: Type.Optional(Text(256)),
+      parent_job_id: Type.Optional(Text(128)),
       context_mode: Type.Optional(Text(32)),
       org_id: Type.Optional(Text(128)),
       tenant_id: Type.Optional(Text(128)),

@@ -106,6 +106,9 @@ export const SafetyDecisionRecord = Type.Object({
   job_hash: Type.Optional(Type.String()),
   remediations: Type.Optional(Type.Array(Remediation)),
   checked_at: Type.Optional(Micros),
+  /** Who asked, and for whom, nearest first. */
+  principal_id: Type.Optional(Type.String()),
+  on_behalf_of: Type.Optional(Texts),
 })
 
 const NullableTexts = Type.Union([Texts, Type.Null()])
@@ -153,6 +156,8 @@ export const JobDetail = Type.Object({
   approval_policy_snapshot: Type.Optional(Type.String()),
   approval_job_hash: Type.Optional(Type.String()),
   // Beyond the document: what the console shows of the job's life.
+  principal_id: Type.Optional(Type.String()),
+  on_behalf_of: Type.Optional(Texts),
   principal: Type.Optional(Type.String()),
   worker_id: Type.Optional(Type.String()),
   created_at: Type.Optional(Timestamp),

@@ -114,6 +114,8 @@ function headersOf(metadata: Metadata): IncomingHttpHeaders {
     authorization: text('authorization'),
     'x-api-key': text('x-api-key', 'api-key'),
     'x-tenant-id': text('x-tenant-id'),
+    'x-on-behalf-of': text('x-on-behalf-of'),
+    traceparent: text('traceparent'),
     'user-agent': text('user-agent'),
   }
   return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined))

@@ -84,11 +84,14 @@ function decisionOf(row: {
 }
 
 /** SafetyDecisionRecord of §5.1. */
-export const decisionItem = (jobId: string, row: DecisionRow) =>
-  decisionRecord(decisionOf({ ...row, jobId }), {
+export const decisionItem = (jobId: string, row: DecisionRow) => ({
+  ...decisionRecord(decisionOf({ ...row, jobId }), {
     ...(row.jobHash === null ? {} : { jobHash: row.jobHash }),
     checkedAtUs: row.at * 1000,
-  })
+  }),
+  principal_id: row.principalUuid,
+  on_behalf_of: row.onBehalfOf ?? [],
+})
 
 export interface ApprovalFacts {
   by: string
@@ -160,6 +163,8 @@ export function jobDetail(row: DetailRow, result: unknown, approval: ApprovalFac
       : {}),
     ...given({
       principal: request.principalId,
+      principal_id: row.principalUuid,
+      on_behalf_of: row.onBehalfOf ?? [],
       worker_id: row.workerId,
       created_at: iso(row.createdAt),
       started_at: row.startedAt === null ? undefined : iso(row.startedAt),

@@ -67,6 +67,7 @@ export function readSubmit(
     principalId: principal.subject,
     ...(body.adapter_id === undefined ? {} : { adapterId: body.adapter_id }),
     memoryId,
+    ...filled({ parentJobId: body.parent_job_id }),
     contextPtr: contextPointer(jobId),
     env: {
       tenant_id: principal.tenantSlug,

@@ -42,7 +42,7 @@ export interface JobFilter {
 }
 
 const QUEUE_STATES: Readonly<Partial<Record<JobState, readonly QueueState[]>>> = {
-  pending: ['ready', 'waiting', 'undecided'],
+  pending: ['ready', 'waiting', 'undecided', 'paused', 'blocked'],
   held: ['held'],
   running: ['leased'],
 }
@@ -105,6 +105,8 @@ export interface DetailRow extends RecordRow {
   letterCode: string | null
   lastState: string | null
   letterAttempts: number | null
+  principalUuid: string
+  onBehalfOf: string[] | null
 }
 
 export interface DecisionBody {
@@ -120,7 +122,8 @@ export const findJob = (tx: Tx, id: string): Promise<DetailRow | undefined> =>
     select ${columns}, j.context, j.result, j.result_ptr as "resultPtr", j.error_code as "errorCode",
       coalesce(j.worker_id, q.worker_id) as "workerId", coalesce(j.started_at, q.started_at) as "startedAt", j.ended_at as "endedAt",
       d.body as "decisionBody", d.job_hash as "jobHash", l.status as "letterStatus", l.reason as "letterReason", l.reason_code as "letterCode",
-      l.last_state as "lastState", l.attempts as "letterAttempts"
+      l.last_state as "lastState", l.attempts as "letterAttempts", j.principal_id as "principalUuid",
+      (select pr.principal -> 'onBehalfOf' from job_principals pr where pr.tenant_id = j.tenant_id and pr.hash = j.principal_hash) as "onBehalfOf"
       from jobs j ${joined}
       left join dead_letters l on l.tenant_id = j.tenant_id and l.job_id = j.id
      where j.id = ${id}`)
@@ -133,10 +136,16 @@ export interface DecisionRow {
   snapshot: string
   body: DecisionBody | null
   jobHash: string | null
+  principalUuid: string
+  onBehalfOf: string[] | null
 }
 
 /** Every answer of policy about a job, newest first. */
 export const findDecisions = (tx: Tx, jobId: string, limit: number): Promise<DecisionRow[]> =>
   tx.many<DecisionRow>(sql`
-    select at, decision, reason, rule_id as "ruleId", snapshot, body, job_hash as "jobHash"
-      from decisions where job_id = ${jobId} order by at desc, id desc limit ${limit}`)
+    select d.at, d.decision, d.reason, d.rule_id as "ruleId", d.snapshot, d.body, d.job_hash as "jobHash", j.principal_id as "principalUuid",
+           pr.principal -> 'onBehalfOf' as "onBehalfOf"
+      from decisions d
+      join jobs j on j.tenant_id = d.tenant_id and j.id = d.job_id
+      left join job_principals pr on pr.tenant_id = j.tenant_id and pr.hash = j.principal_hash
+     where d.job_id = ${jobId} order by d.at desc, d.id desc limit ${limit}`)

@@ -15,6 +15,8 @@ export interface Gate {
   clock: Clock
   authenticator: Authenticator
   tokens: TokenAuthority
+  /** The principal as it acts for whom it names (`X-On-Behalf-Of`). Throws PERM_DENIED where it may not. */
+  actFor(principal: Principal, named: string): Promise<Principal>
 }
 
 export interface Presented {

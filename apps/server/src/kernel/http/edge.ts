@@ -5,7 +5,7 @@ import { type AuditEntry, record } from '../audit/index.ts'
 import type { Clock } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
 import type { Tx } from '../db/index.ts'
-import { actorOf, can, type Principal } from '../identity/index.ts'
+import { actorOf, can, ON_BEHALF_HEADER, type Principal } from '../identity/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { AuditNote, Bound, RequestFacts } from './context.ts'
 import { type Gate, identify } from './credentials.ts'
@@ -99,6 +99,7 @@ export async function admit(
   }
   if (isPublic) return
   if (!identified) throw new Fault('AUTH_TOKEN_MISSING')
+  await delegate(edge, passage, identified)
   if (!can(identified.principal, endpoint.permission)) {
     await recordDenial(edge, passage, identified.principal)
     throw new Fault('PERM_DENIED', {
@@ -106,6 +107,20 @@ export async function admit(
       ...(endpoint.floor ? { floor: endpoint.floor } : {}),
       roles: identified.principal.roles,
     })
+  }
+}
+
+/** A service that says for whom it acts is bounded by both their rights from here on. */
+async function delegate(edge: Edge, passage: Passage, identified: { principal: Principal }): Promise<void> {
+  const named = passage.facts.header(ON_BEHALF_HEADER)
+  if (named === undefined || named === '') return
+  try {
+    identified.principal = await edge.gate.actFor(identified.principal, named.slice(0, 256))
+    passage.principal = identified.principal
+  } catch (error) {
+    if (error instanceof Fault && error.status === 403)
+      await recordDenial(edge, passage, identified.principal, { onBehalfOf: named.slice(0, 256) })
+    throw error
   }
 }
 

@@ -8,6 +8,7 @@ export {
   resetAdmin,
   type Tenant,
 } from './bootstrap.ts'
+export { actingFor, declaredFor, ON_BEHALF_HEADER } from './delegation.ts'
 export { admitExternal, type ExternalClaims, type ExternalUser } from './external-users.ts'
 export { type Identity, openIdentity } from './identity.ts'
 export { type ApiKey, createKey, findKey, type KeyChange, keysOf, type NewKey, revokeKey, updateKey } from './keys.ts'

@@ -108,6 +108,9 @@ export async function changeUser(tx: Tx, now: Instant, id: string, change: UserC
   if (found === 0) return undefined
   if (displayName !== undefined && displayName !== '')
     await tx.run(sql`update principals set name = ${displayName} where id::text = ${id}`)
+  // Who is disabled has nothing done for them either: their queue stands still.
+  if (disabled !== undefined)
+    await tx.run(sql`update principals set state = ${disabled ? 'frozen' : 'active'} where id::text = ${id}`)
   if (role !== undefined) {
     await tx.run(sql`delete from role_bindings where principal_id::text = ${id}`)
     await bindRole(tx, tx.tenantId, id, role)
@@ -121,7 +124,7 @@ export async function removeUser(tx: Tx, now: Instant, id: string): Promise<bool
     sql`update users set deleted_at = ${at(now)}, updated_at = ${at(now)} where id::text = ${id} and deleted_at is null`,
   )
   if (found === 0) return false
-  await tx.run(sql`update principals set deleted_at = ${at(now)} where id::text = ${id}`)
+  await tx.run(sql`update principals set deleted_at = ${at(now)}, state = 'frozen' where id::text = ${id}`)
   await closeSessionsOf(tx, tx.tenantId, id)
   return true
 }

@@ -5,6 +5,7 @@ import { sql } from '../db/index.ts'
 import { evaluate } from '../policy/index.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
+import { FROZEN_UNTIL } from './frozen.ts'
 import { routeOf, type Route } from './pools.ts'
 import {
   approvedHashes,
@@ -340,7 +341,14 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
       refused.add(entry)
       forget(entry.claimed.tenantId, entry.claimed.id)
     }
-    const approved = taken.filter(({ claimed }) => claimed.approvalId !== null)
+    const frozen = await core.frozen.among(taken)
+    for (const entry of frozen) drop(entry)
+    if (frozen.length > 0)
+      await giveBackClaims(
+        frozen.map(({ claimed }) => claimed),
+        FROZEN_UNTIL,
+      )
+    const approved = taken.filter((entry) => entry.claimed.approvalId !== null && !refused.has(entry))
     if (approved.length > 0) {
       const hashes = await db.engine((tx) =>
         approvedHashes(

@@ -2,9 +2,9 @@ import { Fault } from '@wheelhouse/contract'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import type { Static, TSchema } from 'typebox'
 import { ids, type Instant } from '../clock/index.ts'
-import type { Tx } from '../db/index.ts'
+import { sql, type Tx } from '../db/index.ts'
 import { validate } from '../http/index.ts'
-import { can, type Principal } from '../identity/index.ts'
+import { actingFor, can, type Principal } from '../identity/index.ts'
 import { type Decision, EFFECTIVE_CONFIG, type Facts } from '../policy/index.ts'
 import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
@@ -36,6 +36,20 @@ export interface NewJob {
   digest?: Buffer
 }
 
+/** A job that a run does for one of its steps. */
+export interface StepJob extends NewJob {
+  jobId: string
+  step: { runId: string; key: string }
+  /** Of one attempt; default: the topic's or verb's. */
+  timeoutMs?: number
+}
+
+/** `ended`: it was recorded and has ended with its submission. `refused`: nothing was recorded. */
+export type StepSubmitted =
+  | { state: 'ready' | 'held' | 'throttled'; approvalId?: string }
+  | { state: 'ended'; end: 'denied' | 'failed'; code: string; message: string }
+  | { state: 'refused'; code: string; message: string }
+
 export interface Submission {
   /** Of a domain, in its transaction. */
   submit<I extends TSchema, O extends TSchema>(
@@ -47,6 +61,8 @@ export interface Submission {
   ): Promise<Submitted>
   /** Of a public door: grouped with others into one commit. A topic of a verb takes the verb's permission and schema. */
   submitBatched(principal: Principal, job: NewJob): Promise<Submitted>
+  /** Steps of a run: one statement for all of them, within the run's transaction. Denials and refusals are told in their places. */
+  submitMany(tx: Tx, principal: Principal, jobs: readonly StepJob[]): Promise<StepSubmitted[]>
   idle(): Promise<void>
 }
 
@@ -63,9 +79,9 @@ export function openSubmission(core: Core): Submission {
     principal: Principal,
     job: NewJob,
     reported: Facts | null,
-    more: { options?: SubmitOptions; verb?: Verb } = {},
+    more: { options?: SubmitOptions; verb?: Verb; step?: StepJob['step'] } = {},
   ): Promise<Prepared> {
-    const { verb, options = {} } = more
+    const { verb, options = {}, step = null } = more
     const { request, context } = job
     const id = job.jobId ?? ids.next()
     const now = clock.now()
@@ -82,7 +98,7 @@ export function openSubmission(core: Core): Submission {
     const route = routeFor(pools, request)
     const limits = verb
       ? { timeoutMs: options.timeoutMs ?? verb.timeoutMs, maxAttempts: verb.maxAttempts }
-      : limitsFor(timeouts, request)
+      : topicLimits(limitsFor(timeouts, request), options)
     const { deadline, timeoutMs, maxAttempts } = bounded(now, request, decision, limits)
     const common = {
       id,
@@ -94,6 +110,7 @@ export function openSubmission(core: Core): Submission {
       context,
       decision,
       facts,
+      step,
       jobHash: null,
       approvalId: null,
       executor: executorOf(options, verb),
@@ -209,7 +226,8 @@ export function openSubmission(core: Core): Submission {
       )
     },
 
-    async submitBatched(principal, job) {
+    async submitBatched(caller, job) {
+      const principal = await forParent(caller, job.request)
       const verb = core.verbs.find(job.request.topic)
       if (job.request.topic.startsWith('job.wh.')) {
         if (!verb) throw new Fault('VAL_SCHEMA', { topic: job.request.topic }, { message: 'there is no such verb' })
@@ -223,7 +241,69 @@ export function openSubmission(core: Core): Submission {
       return known ? replayed(known, prepared) : submitted(prepared.row, prepared.state)
     },
 
+    async submitMany(tx, principal, jobs) {
+      const rows: NewRow[] = []
+      const told: StepSubmitted[] = []
+      for (const job of jobs) {
+        const ready = await readyStep(tx, principal, job).catch(refusal)
+        if ('refused' in ready) {
+          told.push({ state: 'refused', code: ready.refused.code, message: ready.refused.message })
+          continue
+        }
+        const row = ready.state === 'held' ? await hold(tx, ready.row) : ready.row
+        rows.push(row)
+        told.push(
+          row.ended
+            ? { state: 'ended', end: row.ended.state, code: row.ended.code, message: row.ended.message }
+            : {
+                state: ready.state === 'denied' ? 'ready' : ready.state,
+                ...(row.approvalId === null ? {} : { approvalId: row.approvalId }),
+              },
+        )
+      }
+      if (rows.length === 0) return told
+      await insertJobs(tx, rows)
+      crashPoint('submit:before-commit')
+      tx.afterCommit(() => {
+        crashPoint('submit:after-commit')
+        for (const row of rows) announce(row)
+        core.events.wake()
+      })
+      return told
+    },
+
     idle: () => batch.idle(),
+  }
+
+  /** A step's job as it would be recorded. Verbs of workflows themselves go with the right to run one; others need their own right. */
+  async function readyStep(tx: Tx, principal: Principal, job: StepJob): Promise<Prepared> {
+    const { step, timeoutMs, request } = job
+    const options: SubmitOptions = timeoutMs === undefined ? {} : { timeoutMs }
+    if (!request.topic.startsWith('job.wh.')) return prepare(principal, job, null, { options, step })
+    const verb = core.verbs.find(request.topic)
+    if (!verb) throw new Fault('VAL_SCHEMA', { topic: request.topic }, { message: `there is no verb ${request.topic}` })
+    const right = verb.name.startsWith('workflow:') ? 'workflow:execute' : verb.name
+    if (!can(principal, right)) throw new Fault('PERM_DENIED', { required: right, roles: principal.roles })
+    const given: unknown = job.context === null ? {} : JSON.parse(job.context)
+    const checked = validate(verb.input, given, 'body', false)
+    const asVerb: StepJob = { ...job, context: JSON.stringify(checked), request: asVerbRequest(request, verb) }
+    return prepare(principal, asVerb, await verb.facts(tx, checked), { options, verb, step })
+  }
+
+  /**
+   * Who submits while it works on another job does so on behalf of whoever that one is done for, and may do no more than they. A parent
+   * that does not run, or is named by one who is no worker, is a label alone.
+   */
+  async function forParent(principal: Principal, { parentJobId }: JobRequest): Promise<Principal> {
+    if (parentJobId === undefined || !can(principal, 'worker:connect')) return principal
+    const parent = await db.tenant(principal.tenantId, (tx) =>
+      tx.maybe<{ principal: Principal }>(sql`
+        select pr.principal from jobs j
+          join job_queue q on q.tenant_id = j.tenant_id and q.id = j.id and q.state = 'leased'
+          join job_principals pr on pr.tenant_id = j.tenant_id and pr.hash = j.principal_hash
+         where j.id = ${parentJobId}`),
+    )
+    return parent ? actingFor(principal, parent.principal) : principal
   }
 
   /** A verb by its topic, through a public door: the same right and the same schema as through its own endpoint. */
@@ -234,12 +314,7 @@ export function openSubmission(core: Core): Submission {
     const checked = validate(verb.input, structuredClone(input), 'body', false)
     return db.tenant(principal.tenantId, async (tx) => {
       const facts = await verb.facts(tx, checked)
-      const request: JobRequest = {
-        ...job.request,
-        verb: verb.name,
-        meta: { ...job.request.meta, riskTags: [...new Set([...(job.request.meta?.riskTags ?? []), ...verb.risk])] },
-      }
-      const asVerb: NewJob = { ...job, request, context: JSON.stringify(checked) }
+      const asVerb: NewJob = { ...job, request: asVerbRequest(job.request, verb), context: JSON.stringify(checked) }
       return submitIn(tx, principal, asVerb, await prepare(principal, asVerb, facts, { verb }))
     })
   }
@@ -271,6 +346,21 @@ function verbRequest(
     },
   }
 }
+
+/** A refusal that belongs to its step; anything else is a defect or an outage of the whole. */
+function refusal(error: unknown): { refused: Fault } {
+  if (error instanceof Fault && error.status < 500) return { refused: error }
+  throw error
+}
+
+const asVerbRequest = (request: JobRequest, verb: Verb): JobRequest => ({
+  ...request,
+  verb: verb.name,
+  meta: { ...request.meta, riskTags: [...new Set([...(request.meta?.riskTags ?? []), ...verb.risk])] },
+})
+
+const topicLimits = (limits: { timeoutMs: number; maxAttempts: number }, { timeoutMs }: SubmitOptions) =>
+  timeoutMs === undefined ? limits : { ...limits, timeoutMs }
 
 function executorOf(options: SubmitOptions, verb: Verb | undefined): NewRow['executor'] {
   if (!verb) return { kind: 'worker', id: null }

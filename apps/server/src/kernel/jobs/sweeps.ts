@@ -112,6 +112,8 @@ export function openSweeps(core: Core, { dispatcher, holds, end, tellWorker }: S
       cleanAt = now + CLEAN_MS
       await clean(db)
     })
+    // A word about who was frozen may be lost with the bus.
+    await step('frozen', () => core.frozen.refresh())
     await step('scan', () => dispatcher.scan())
   }
 

@@ -1,6 +1,10 @@
+import { create } from '@bufbuild/protobuf'
+import { JobRequestSchema } from '@wheelhouse/contract/proto/cap_pb'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { createKey, createUser } from '../../kernel/identity/index.ts'
+import { sql } from '../../kernel/db/index.ts'
+import { changeUser, createKey, createUser } from '../../kernel/identity/index.ts'
+import { capWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
 let world: World
@@ -61,4 +65,163 @@ test('nobody freezes themselves, who holds more, or who is not theirs', async ()
   expect(await act(boss.id, 'freeze')).toMatchObject({ status: 403 })
   expect(await act(world.b.adminId, 'freeze')).toMatchObject({ status: 404 })
   expect(await act(boss.id, 'freeze', world.a.keys.operator)).toMatchObject({ status: 403 })
+})
+
+const get = (path: string, as = world.a.keys.admin) => world.call('GET', `/wheelhouse/api/v1/principals${path}`, { as })
+const submit = async (as: string, body: object, headers: Record<string, string> = {}): Promise<string> => {
+  const made = await world.call('POST', '/api/v1/jobs', { as, body: { prompt: 'x', ...body }, headers })
+  expect(made.status).toBe(200)
+  return made.body.job_id
+}
+const job = (id: string) => world.call('GET', `/api/v1/jobs/${id}`).then(({ body }) => body)
+
+test('lists who acts by cursor, and shows one with owner, chain, keys and work', async () => {
+  const { id, key } = await user('shown', 'operator')
+  const { keyId = '' } = await world.principal(key)
+  const seen: string[] = []
+  for (let path = '?pageSize=5&sort=createdAt'; ;) {
+    const { status, body } = await get(path)
+    expect(status).toBe(200)
+    seen.push(...body.items.map((each: { id: string }) => each.id))
+    if (body.next === null) break
+    path = `?pageSize=5&sort=createdAt&cursor=${encodeURIComponent(body.next)}`
+  }
+  expect(new Set(seen).size).toBe(seen.length)
+  expect(seen).toEqual(expect.arrayContaining([id, keyId]))
+  expect(seen).not.toContain(world.b.adminId)
+  await submit(key, { topic: 'job.nobody.listens' })
+  expect((await get(`/${keyId}`)).body).toMatchObject({
+    kind: 'key',
+    state: 'active',
+    owner: { id, kind: 'user', name: 'shown' },
+    chain: [{ id }],
+    jobs: { waiting: 1, held: 0, running: 0, frozen: 0, onBehalf: 0 },
+  })
+  expect((await get(`/${id}`)).body).toMatchObject({
+    roles: ['operator'],
+    owner: null,
+    chain: [],
+    owns: [{ id: keyId, kind: 'key', state: 'active' }],
+    jobs: { waiting: 1, onBehalf: 1 },
+  })
+  expect((await get(`/${world.b.adminId}`)).status).toBe(404)
+})
+
+test('freezing parks what waits and cancels what runs; thawing lets it go on', async () => {
+  const { id, key } = await user('frozen', 'operator')
+  const worker = await capWorker(world, world.a, { id: 'w-freeze', topics: ['job.freeze'], pool: 'default' })
+  try {
+    worker.heartbeat({ capabilities: ['job.freeze'] })
+    const running = await submit(key, { topic: 'job.freeze' })
+    await expect.poll(() => worker.taken.length).toBe(1)
+    const waiting = await submit(key, { topic: 'job.later' })
+    const others = await submit(world.a.keys.operator, { topic: 'job.freeze' })
+    const started = performance.now()
+    expect(await act(id, 'freeze')).toMatchObject({ status: 200 })
+    await expect.poll(async () => (await job(running)).state, { interval: 20 }).toBe('CANCELLED')
+    expect(performance.now() - started).toBeLessThan(1000)
+    expect(await job(running)).toMatchObject({ error_code: 'principal_frozen' })
+    await expect.poll(() => worker.cancels.map(({ jobId }) => jobId)).toEqual([running])
+    await expect.poll(async () => (await get(`/${id}`)).body.jobs).toMatchObject({ waiting: 0, frozen: 1, running: 0 })
+    // Somebody listens now; what is frozen stays where it is, while others' work goes on.
+    const later = await capWorker(world, world.a, { id: 'w-later', topics: ['job.later'], work: () => ({}) })
+    try {
+      later.heartbeat({ capabilities: ['job.later'] })
+      expect((await job(others)).state).toBe('RUNNING')
+      const after = await submit(world.a.keys.operator, { topic: 'job.later' })
+      await expect.poll(async () => (await job(after)).state, { timeout: 10_000 }).toBe('SUCCEEDED')
+      expect((await job(waiting)).state).toBe('PENDING')
+      expect(await act(id, 'thaw')).toMatchObject({ status: 200 })
+      await expect.poll(async () => (await job(waiting)).state, { timeout: 10_000 }).toBe('SUCCEEDED')
+    } finally {
+      await later.close()
+    }
+  } finally {
+    await worker.close()
+  }
+})
+
+test('a job that becomes ready while its principal is frozen does not run', async () => {
+  const { id, key } = await user('late', 'operator')
+  const waiting = await submit(key, { topic: 'job.late' })
+  const { kernel, a } = world
+  await kernel.db.tenant(a.id, (tx) => tx.run(sql`update job_queue set state = 'held' where id = ${waiting}`))
+  expect(await act(id, 'freeze')).toMatchObject({ status: 200 })
+  const worker = await capWorker(world, world.a, { id: 'w-late', topics: ['job.late'], work: () => ({}) })
+  try {
+    worker.heartbeat({ capabilities: ['job.late'] })
+    await kernel.db.tenant(a.id, (tx) => tx.run(sql`update job_queue set state = 'ready' where id = ${waiting}`))
+    await expect.poll(async () => (await get(`/${id}`)).body.jobs, { timeout: 10_000 }).toMatchObject({ frozen: 1 })
+    expect(worker.taken).toEqual([])
+  } finally {
+    await worker.close()
+  }
+})
+
+test('disabling a user freezes what they have under way', async () => {
+  const { id, key } = await user('disabled', 'operator')
+  const waiting = await submit(key, { topic: 'job.disabled' })
+  const { kernel, a } = world
+  await kernel.db.tenant(a.id, async (tx) => {
+    await changeUser(tx, kernel.clock.now(), id, { disabled: true })
+    tx.afterCommit(() => kernel.identity.changed())
+  })
+  await expect.poll(async () => (await get(`/${id}`)).body).toMatchObject({ state: 'frozen', jobs: { frozen: 1 } })
+  expect((await job(waiting)).state).toBe('PENDING')
+})
+
+test('a service that may says for whom it acts: recorded on job, decision and trail, and bounded by both', async () => {
+  const { kernel, a } = world
+  const person = await user('asker', 'user')
+  const looker = await user('looker', 'viewer')
+  const as = a.keys.admin
+  const id = await submit(as, { topic: 'job.for' }, { 'x-on-behalf-of': 'asker' })
+  const chain = [person.id, a.adminId]
+  expect(await job(id)).toMatchObject({ on_behalf_of: chain })
+  const decisions = await world.call('GET', `/api/v1/jobs/${id}/decisions`)
+  expect(decisions.body[0]).toMatchObject({ on_behalf_of: chain, principal_id: (await world.principal(as)).id })
+  await expect
+    .poll(() =>
+      kernel.db.tenant(a.id, (tx) =>
+        tx.maybe(
+          sql`select body -> 'actor' -> 'onBehalfOf' as chain from audit where verb = 'job.submit' and resource_id = ${id}`,
+        ),
+      ),
+    )
+    .toEqual({ chain })
+  const asked = (key: string, named: string) =>
+    world.call('POST', '/api/v1/jobs', { as: key, body: { prompt: 'x' }, headers: { 'x-on-behalf-of': named } })
+  // A viewer may not submit, so nobody may for them.
+  expect((await asked(as, looker.id)).status).toBe(403)
+  expect((await asked(as, 'nobody-of-this-name')).status).toBe(403)
+  expect((await asked(as, world.b.adminId)).status).toBe(403)
+  expect((await asked(a.keys.operator, 'asker')).status).toBe(403)
+  expect(await act(person.id, 'freeze')).toMatchObject({ status: 200 })
+  expect((await asked(as, 'asker')).status).toBe(403)
+  await expect.poll(async () => (await get(`/${person.id}`)).body.jobs).toMatchObject({ frozen: 1, onBehalf: 1 })
+})
+
+test('what a worker submits while it works on a job is done on behalf of whoever asked for that job', async () => {
+  const person = await user('parent', 'operator')
+  const keyId = (await world.principal(person.key)).id
+  const worker = await capWorker(world, world.a, { id: 'w-parent', topics: ['job.parent'] })
+  try {
+    worker.heartbeat({ capabilities: ['job.parent'] })
+    const parent = await submit(person.key, { topic: 'job.parent' })
+    await expect.poll(() => worker.taken.length).toBe(1)
+    worker.send('sys.job.submit', {
+      case: 'jobRequest',
+      value: create(JobRequestSchema, { jobId: 'child-of-parent', topic: 'job.child', parentJobId: parent }),
+    })
+    await expect
+      .poll(async () => (await job('child-of-parent')).on_behalf_of)
+      .toEqual([keyId, person.id, world.a.adminId])
+    const overHttp = await submit(worker.token, { topic: 'job.child', parent_job_id: parent })
+    expect(await job(overHttp)).toMatchObject({ on_behalf_of: [keyId, person.id, world.a.adminId] })
+    // One who is no worker only names it.
+    const named = await submit(world.a.keys.user, { topic: 'job.child', parent_job_id: parent })
+    expect(await job(named)).toMatchObject({ on_behalf_of: [world.a.adminId] })
+  } finally {
+    await worker.close()
+  }
 })

@@ -1,10 +1,22 @@
 import { type EventType, Fault } from '@wheelhouse/contract'
 import { native } from '@wheelhouse/contract/native/index'
-import { sql } from '../../kernel/db/index.ts'
+import { iso } from '../../kernel/clock/index.ts'
+import { listPage, sql } from '../../kernel/db/index.ts'
 import { publish } from '../../kernel/events/index.ts'
 import { serve } from '../../kernel/http/index.ts'
 import { actorOf, groupsOf, holds, patternsOf, type Principal, rolesOf } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
+import { chainOf, countJobs, findPrincipal, ownedBy, principalColumns, type PrincipalRow } from './tables.ts'
+
+const shown = ({ id, kind, name, subject, state, owner, createdAt }: PrincipalRow) => ({
+  id,
+  kind,
+  name,
+  subject,
+  state,
+  owner,
+  createdAt: iso(createdAt),
+})
 
 /** Stopping whoever acts, and letting them act again. */
 export const routes = ({ db, identity }: Kernel) => {
@@ -33,6 +45,31 @@ export const routes = ({ db, identity }: Kernel) => {
     )
 
   return serve('native', native.principals, {
+    list: ({ tx, list }) =>
+      listPage<PrincipalRow, ReturnType<typeof shown>>(
+        tx,
+        native.principals.list.list,
+        {
+          table: 'principals',
+          select: principalColumns,
+          where: [sql`principals.deleted_at is null and principals.kind <> 'system'`],
+          map: shown,
+        },
+        list,
+      ),
+    async get({ tx, params }) {
+      const row = await findPrincipal(tx, params.id)
+      if (!row) throw new Fault('RES_NOT_FOUND', { kind: 'principal', id: params.id })
+      const groups = await groupsOf(tx, tx.tenantId, row.id)
+      return {
+        ...shown(row),
+        roles: [...new Set([...(row.keyRoles ?? []), ...(await rolesOf(tx, tx.tenantId, row.id, groups))])],
+        chain: await chainOf(tx, row.id),
+        owns: await ownedBy(tx, row.id),
+        jobs: await countJobs(tx, row.id),
+        lastSeenAt: row.lastSeenAt === null ? null : iso(row.lastSeenAt),
+      }
+    },
     async freeze({ principal, params, now, audit }) {
       const { id } = params
       if (id === principal.id || id === principal.ownerId)
