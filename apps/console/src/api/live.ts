@@ -44,6 +44,11 @@ function jobOf(frame: StreamFrame): string | undefined {
   return frame.jobRequest?.jobId ?? frame.jobResult?.jobId ?? frame.jobProgress?.jobId ?? frame.jobCancel?.jobId
 }
 
+/** The run whose step a job is: its id says so, `<run>:<step>@<attempt>`. */
+function runOf(jobId: string): string | undefined {
+  return /^(.+?):.+@\d+$/.exec(jobId)?.[1]
+}
+
 /** The address of a socket of this page's own server. */
 export function socketUrl(path: string): string {
   return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${path}`
@@ -88,6 +93,8 @@ function flush(pending: Pending) {
     for (const id of pending.jobs) {
       void queryClient.invalidateQueries({ queryKey: keys.job(id) })
       void queryClient.invalidateQueries({ queryKey: keys.decisions(id) })
+      const run = runOf(id)
+      if (run) void queryClient.invalidateQueries({ queryKey: keys.run(run) })
     }
   }
 }

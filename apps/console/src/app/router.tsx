@@ -49,6 +49,11 @@ const routes: readonly [path: string, load: PageLoader][] = [
   ['/fleet/$id', async () => (await import('../features/instance/instance-page.tsx')).InstancePage],
   ['/jobs', async () => (await import('../features/jobs/jobs-page.tsx')).JobsPage],
   ['/jobs/$id', async () => (await import('../features/jobs/job-page.tsx')).JobPage],
+  ['/workflows', async () => (await import('../features/workflows/workflows-page.tsx')).WorkflowsPage],
+  ['/workflows/new', async () => (await import('../features/workflows/new-workflow-page.tsx')).NewWorkflowPage],
+  ['/workflows/$id', async () => (await import('../features/workflows/workflow-page.tsx')).WorkflowPage],
+  ['/runs/$id', async () => (await import('../features/workflows/run-page.tsx')).RunPage],
+  ['/runs/$id/compare', async () => (await import('../features/workflows/compare-page.tsx')).ComparePage],
   ['/device', async () => (await import('../features/login/device-page.tsx')).DevicePage],
   ['/admin', async () => (await import('../features/admin/admin-page.tsx')).AdminPage],
 ]

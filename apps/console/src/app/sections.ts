@@ -1,7 +1,7 @@
-import { Activity, House, Inbox, ListChecks, Server, Settings2, type LucideIcon } from 'lucide-react'
+import { Activity, House, Inbox, ListChecks, Server, Settings2, Workflow, type LucideIcon } from 'lucide-react'
 
 export interface SectionEntry {
-  to: '/' | '/inbox' | '/activity' | '/fleet' | '/jobs' | '/admin'
+  to: '/' | '/inbox' | '/activity' | '/fleet' | '/workflows' | '/jobs' | '/admin'
   label: string
   icon: LucideIcon
   /** The second key after `g`. */
@@ -20,6 +20,12 @@ export const SECTIONS: readonly { title?: string; entries: readonly SectionEntry
     ],
   },
   { title: 'Fleet', entries: [{ to: '/fleet', label: 'Instances', icon: Server, key: 'f', bottom: true }] },
-  { title: 'Jobs', entries: [{ to: '/jobs', label: 'Jobs', icon: ListChecks, key: 'j', bottom: true }] },
+  {
+    title: 'Jobs',
+    entries: [
+      { to: '/workflows', label: 'Workflows', icon: Workflow, key: 'w' },
+      { to: '/jobs', label: 'Jobs', icon: ListChecks, key: 'j', bottom: true },
+    ],
+  },
   { title: 'Platform', entries: [{ to: '/admin', label: 'Admin', icon: Settings2, key: 'd' }] },
 ]

@@ -93,7 +93,22 @@ function JobView(props: { job: JobDetail; readAt: number; tab: JobTab; onTab: (t
               submitted !== undefined && { name: 'submitted', value: <Age at={submitted} suffix=" ago" /> },
               job.attempts ? { name: 'tries', value: job.attempts } : undefined,
               job.trace_id ? { name: 'trace', value: job.trace_id, mono: true } : undefined,
-              job.run_id ? { name: 'run', value: job.run_id, mono: true } : undefined,
+              job.run_id
+                ? {
+                    name: 'run',
+                    value: (
+                      <Link
+                        to="/runs/$id"
+                        params={{ id: job.run_id }}
+                        search={{ step: job.step_id }}
+                        className="hover:underline"
+                      >
+                        {job.run_id}
+                      </Link>
+                    ),
+                    mono: true,
+                  }
+                : undefined,
             ]}
           />
         }

@@ -1,0 +1,107 @@
+import { isMap, isScalar, LineCounter, parseDocument, stringify } from 'yaml'
+import type { CodeProblem } from '../../ui/code-editor.tsx'
+
+export interface ReadDefinition {
+  /** Absent while the text is not even YAML. */
+  definition?: Record<string, unknown>
+  problems: CodeProblem[]
+  /** Where a path such as `steps.build.condition` stands. */
+  lineOf(path: string): { line: number; column: number }
+}
+
+/** Reads a definition as it was typed; JSON is YAML too. */
+export function readDefinition(text: string): ReadDefinition {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    return { line, column: col }
+  }
+  const problems = document.errors.map((error): CodeProblem => ({
+    ...place(error.pos[0]),
+    message: error.message.split('\n')[0] ?? '',
+    severity: 'error',
+  }))
+  const lineOf = (path: string) => {
+    // The nearest part of the path that is written down: what is missing has no place of its own.
+    const parts = path.split('.').filter((part) => part !== '')
+    let node: unknown = document.contents
+    let offset = 0
+    for (const part of parts) {
+      if (!isMap(node)) break
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === part)
+      if (!pair) break
+      if (isScalar(pair.key) && pair.key.range) offset = pair.key.range[0]
+      node = pair.value
+    }
+    return place(offset)
+  }
+  const value: unknown = problems.length === 0 ? document.toJS() : undefined
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (problems.length === 0 && !isObject)
+    problems.push({ line: 1, message: 'A definition is a map: id, name, steps …', severity: 'error' })
+  return { ...(isObject ? { definition: value as Record<string, unknown> } : {}), problems, lineOf }
+}
+
+/** What the server fills in itself is not shown for editing. */
+const SERVERS = new Set(['created_at', 'updated_at', 'created_by', 'org_id', 'revision'])
+
+/** A definition as it is edited. */
+export function writeDefinition(workflow: Readonly<Record<string, unknown>>): string {
+  const shown = Object.entries(workflow).filter(
+    ([name, value]) => !SERVERS.has(name) && value !== '' && value !== null && value !== 0,
+  )
+  return stringify(Object.fromEntries(shown), { lineWidth: 110 })
+}
+
+export const FIRST_DEFINITION = `id: hello
+name: Hello
+description: Two people's first workflow. It asks, then it tells.
+input_schema:
+  type: object
+  properties:
+    name: { type: string, default: world }
+steps:
+  ask:
+    type: approval
+    name: May I say hello?
+    timeout_sec: 86400
+  greeting:
+    type: transform
+    depends_on: [ask]
+    input:
+      text: Hello, \${input.name}!
+  tell:
+    type: notify
+    depends_on: [greeting]
+    input:
+      level: INFO
+      message: \${steps.greeting.output.text}
+`
+
+/** The input that a schema asks for, to begin with: its defaults, and empty values for what is required. */
+export function sampleInput(schema: unknown): Record<string, unknown> {
+  if (typeof schema !== 'object' || schema === null) return {}
+  const { properties, required } = schema as { properties?: Record<string, SchemaPart>; required?: string[] }
+  return Object.fromEntries(
+    Object.entries(properties ?? {}).flatMap(([name, part]) => {
+      if (part.default !== undefined) return [[name, part.default]]
+      return required?.includes(name) ? [[name, empty(part)]] : []
+    }),
+  )
+}
+
+interface SchemaPart {
+  type?: string | string[]
+  default?: unknown
+  enum?: unknown[]
+}
+
+function empty({ type, enum: choices }: SchemaPart): unknown {
+  if (choices && choices.length > 0) return choices[0]
+  const first = Array.isArray(type) ? type[0] : type
+  if (first === 'number' || first === 'integer') return 0
+  if (first === 'boolean') return false
+  if (first === 'array') return []
+  return first === 'object' ? {} : ''
+}

@@ -1,0 +1,66 @@
+import { useNavigate } from '@tanstack/react-router'
+import { useState } from 'react'
+import { failureOf } from '../../api/failure.ts'
+import { useStartRun, type WorkflowDefinition } from '../../api/workflows.ts'
+import { Note } from '../../ui/banner.tsx'
+import { Button } from '../../ui/button.tsx'
+import { CodeEditor } from '../../ui/code-editor.tsx'
+import { Dialog } from '../../ui/overlay.tsx'
+import { sampleInput } from './definition-text.ts'
+import { readInput } from './run-input.ts'
+
+/** Starts a run, or shows what one would do without doing it. */
+export function StartRun(props: {
+  workflow: WorkflowDefinition
+  open: boolean
+  onOpenChange: (open: boolean) => void
+}) {
+  const { workflow } = props
+  const [text, setText] = useState(() => JSON.stringify(sampleInput(workflow.input_schema), null, 2))
+  const [refused, setRefused] = useState<string>()
+  const start = useStartRun(workflow.id)
+  const navigate = useNavigate()
+  const input = readInput(text)
+  const go = (dryRun: boolean) => {
+    if (!input.value) return
+    setRefused(undefined)
+    void start.mutateAsync({ input: input.value, dryRun }).then(
+      ({ run_id }) => navigate({ to: '/runs/$id', params: { id: run_id } }),
+      (error: unknown) => setRefused(failureOf(error).message),
+    )
+  }
+  return (
+    <Dialog
+      open={props.open}
+      onOpenChange={props.onOpenChange}
+      title={`Run ${workflow.name || workflow.id}`}
+      description="Policy decides on every step when its turn comes. A dry run asks it now, and does nothing."
+      width={640}
+      footer={
+        <>
+          <Button off={input.problem} busy={start.isPending} onClick={() => go(true)}>
+            Dry run
+          </Button>
+          <Button tone="primary" off={input.problem} busy={start.isPending} onClick={() => go(false)}>
+            Run
+          </Button>
+        </>
+      }
+    >
+      <p className="mb-1.5 text-s2 text-ink-2">Input</p>
+      <CodeEditor
+        label="Input"
+        language="json"
+        value={text}
+        onChange={setText}
+        problems={input.problem ? [{ message: input.problem, severity: 'error' }] : []}
+        className="h-60"
+      />
+      {refused && (
+        <Note status="failed" className="mt-3">
+          {refused} Nothing was started.
+        </Note>
+      )}
+    </Dialog>
+  )
+}
