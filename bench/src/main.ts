@@ -14,9 +14,10 @@ import { policyFigures } from './policy.ts'
 import { type Figure, markdown } from './report.ts'
 import { startFigures } from './start.ts'
 import { submitFigures } from './submit.ts'
+import { whatIfFigures } from './what-if.ts'
 
 const TABLE = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url))
-const SECTIONS = ['submit', 'job-life', 'ingest', 'agents', 'lists']
+const SECTIONS = ['submit', 'job-life', 'ingest', 'agents', 'lists', 'what-if']
 
 /** `npm run bench`: every section on one ground, then the table. `-- --only submit,job-life` runs some and writes nothing. */
 async function main(): Promise<void> {
@@ -60,6 +61,7 @@ async function main(): Promise<void> {
     })
     await section('agents', () => agentFigures(ground, [1000, 10_000]))
     await section('lists', () => listFigures(ground))
+    await section('what-if', () => whatIfFigures(ground))
     figures.push(...(await startFigures(ground, fresh)))
     const { rows } = await ground.pool.query<{ version: string }>('select version()')
     const table = markdown(figures, {

@@ -168,7 +168,10 @@ describe('what-if', () => {
     expect(await counted({ decision: ['DENY', 'REQUIRE_APPROVAL'] })).toBe(4)
     expect(await counted({ rule: 'bounded' })).toBe(2)
     expect(await counted({ until: since, from: '2020-01-01T00:00:00.000Z', topic: 'job.deploy.*' })).toBe(0)
-    expect((await whatIf({ draft, topic: 'job.[' })).body).toMatchObject({ status: 400, title: expect.stringContaining('glob') })
+    expect((await whatIf({ draft, topic: 'job.[' })).body).toMatchObject({
+      status: 400,
+      title: expect.stringContaining('glob'),
+    })
     expect((await whatIf({ draft, until: '2020-01-01T00:00:00.000Z' })).status).toBe(400)
   })
 
