@@ -7,8 +7,11 @@ import type { Events, Feed } from '../events/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { PolicyEngine } from '../policy/index.ts'
 import type { TenantConfig } from '../tenant-config/index.ts'
+import type { Brakes } from './brakes.ts'
+import type { Fair } from './fair.ts'
 import type { Frozen } from './frozen.ts'
 import type { Signals } from './signals.ts'
+import type { Slots } from './slots.ts'
 import type { Verb } from './verb.ts'
 import type { Workers } from './workers.ts'
 
@@ -34,6 +37,9 @@ export interface Core extends JobsOptions {
   signals: Signals
   workers: Workers
   verbs: Verbs
+  brakes: Brakes
+  fair: Fair
+  slots: Slots
   frozen: Frozen
   /** Number under which this replica holds leases. */
   owner: number

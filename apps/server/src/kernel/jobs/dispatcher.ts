@@ -19,7 +19,8 @@ import {
   renew,
   type Slot,
 } from './queue.ts'
-import { placeOf, policyRequest, requestHash, workerRequest } from './request.ts'
+import { placeOf, policyRequest, rankOf, requestHash, workerRequest } from './request.ts'
+import { concurrencyOf, park } from './slots.ts'
 import { freeSlots, loadOf, placementFits, type Worker } from './workers.ts'
 
 /** Most jobs of one claim. */
@@ -132,7 +133,18 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
       count(verbsOfTenant, tenantId, -1)
     } else if (entry.worker === null) count(byTopic, `${tenantId} ${entry.claimed.pool}`, -1)
     if (entry.worker) entry.worker.inFlight -= 1
+    promote(entry)
     return entry
+  }
+
+  /** Its end may make room for another of its concurrency key. */
+  function promote({ claimed: { tenantId, request } }: Active): void {
+    const concurrency = concurrencyOf(request.labels)
+    if (!concurrency) return
+    core.slots
+      .promote(tenantId, concurrency.key)
+      .then((n) => (n > 0 ? scan() : undefined))
+      .catch((error: unknown) => log.warn({ err: error }, 'Jobs that wait for a key are let go by the next sweep'))
   }
 
   function hint(pool: string, tenantId: string): void {
@@ -172,46 +184,45 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     }
   }
 
-  /** Claims from one pool while there is both work and room. */
+  /** Claims from one pool once; what is left waits until the other pools had their turn. */
   async function drain(pool: string, tenants: Map<string, number>): Promise<void> {
     const route = routeOf(pool)
-    for (;;) {
-      if (stopped) return
-      if (route.kind === 'topic') for (const tenantId of tenants.keys()) await accountOf.learn(tenantId)
-      const slots = slotsFor(route, [...tenants.keys()])
-      if (slots.length === 0) return
-      const before = new Map(tenants)
-      let claimed: Claimed[]
-      try {
-        claimed = await db.engine((tx) =>
-          claim(
-            tx,
-            pool,
-            slots.map(({ slot }) => slot),
-            core.owner,
-            clock.now(),
-          ),
-        )
-      } catch (error) {
-        for (const { worker } of slots) if (worker) worker.inFlight -= 1
-        throw error
-      }
-      if (claimed.length > 0) crashPoint('claim:after-commit')
-      const got = new Map<string, number>()
-      for (const { tenantId } of claimed) count(got, tenantId, 1)
-      const asked = new Map<string, number>()
-      for (const { slot } of slots) count(asked, slot.tenantId, 1)
-      for (const [tenantId, most] of asked) {
-        // Fewer than there was room for: nothing is left, unless more was announced meanwhile.
-        if ((got.get(tenantId) ?? 0) < most && tenants.get(tenantId) === before.get(tenantId)) tenants.delete(tenantId)
-      }
-      await begin(
-        route,
-        claimed,
-        slots.map(({ worker }) => worker),
+    if (stopped) return
+    if (route.kind === 'topic') for (const tenantId of tenants.keys()) await accountOf.learn(tenantId)
+    const slots = slotsFor(route, [...tenants.keys()])
+    if (slots.length === 0) return
+    const before = new Map(tenants)
+    let claimed: Claimed[]
+    try {
+      claimed = await db.engine((tx) =>
+        claim(
+          tx,
+          pool,
+          slots.map(({ slot }) => slot),
+          core.owner,
+          clock.now(),
+        ),
       )
-      if (claimed.length < slots.length) return
+    } catch (error) {
+      for (const { worker } of slots) if (worker) worker.inFlight -= 1
+      throw error
     }
+    for (const { tenantId, n, request } of claimed) core.fair.served({ tenantId, pool, rank: rankOf(request) }, n)
+    if (claimed.length > 0) crashPoint('claim:after-commit')
+    const got = new Map<string, number>()
+    for (const { tenantId } of claimed) count(got, tenantId, 1)
+    const asked = new Map<string, number>()
+    for (const { slot } of slots) count(asked, slot.tenantId, 1)
+    for (const [tenantId, most] of asked) {
+      // Fewer than there was room for: nothing is left, unless more was announced meanwhile.
+      if ((got.get(tenantId) ?? 0) === most) again = true
+      else if (tenants.get(tenantId) === before.get(tenantId)) tenants.delete(tenantId)
+    }
+    await begin(
+      route,
+      claimed,
+      slots.map(({ worker }) => worker),
+    )
   }
 
   interface Planned {
@@ -244,9 +255,10 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
       const room = verbs + inAll < MOST_VERBS && (verbsOfTenant.get(tenantId) ?? 0) + ofTenant < MOST_VERBS_OF_TENANT
       return room ? { slot: { tenantId, workerId: null, account: null }, worker: null } : undefined
     }
+    if (route.kind === 'topic' && core.brakes.of(tenantId).topics.has(route.topic)) return undefined
     const candidates = candidatesFor(route, tenantId)
     if (candidates.length > 0) {
-      const worker = leastLoaded(candidates)
+      const worker = leastLoaded(usable(tenantId, candidates))
       if (!worker) return undefined
       worker.inFlight += 1
       return { slot: { tenantId, workerId: worker.workerId, account: worker.account }, worker }
@@ -271,6 +283,13 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
           capabilities.includes(route.topic) || (route.topic === 'job.default' && pool === 'default'),
       )
     return []
+  }
+
+  /** Without those that are drained or whose pool is paused. */
+  function usable(tenantId: string, candidates: readonly Worker[]): readonly Worker[] {
+    const { pools, drained } = core.brakes.of(tenantId)
+    if (pools.size === 0 && drained.size === 0) return candidates
+    return candidates.filter(({ workerId, pool }) => !drained.has(workerId) && !pools.has(pool))
   }
 
   function leastLoaded(candidates: readonly Worker[]): Worker | undefined {
@@ -370,10 +389,35 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     const older = taken.filter((entry) => {
       const loaded = core.policy.peek(entry.claimed.tenantId)
       const since = loaded ? loaded.loadedAt + POLICY_SLACK_MS : Infinity
-      return !refused.has(entry) && entry.claimed.n / 1000 < since
+      return !refused.has(entry) && entry.claimed.createdAt < since
     })
     if (older.length > 0) await recheck(older, drop)
+    await parkBraked(
+      taken.filter((entry) => !refused.has(entry)),
+      drop,
+    )
     return refused
+  }
+
+  /** Jobs of paused topics, and those of which enough with the same concurrency key run, wait elsewhere in the queue. */
+  async function parkBraked(entries: readonly Active[], drop: (entry: Active) => void): Promise<void> {
+    const paused = entries.filter(({ claimed }) => core.brakes.of(claimed.tenantId).topics.has(claimed.request.topic))
+    for (const entry of paused) drop(entry)
+    if (paused.length > 0)
+      await db.engine((tx) =>
+        park(
+          tx,
+          paused.map(({ claimed: { tenantId, id, fence } }) => ({ tenantId, id, fence })),
+        ),
+      )
+    const bids = entries.flatMap((entry) => {
+      const concurrency = paused.includes(entry) ? undefined : concurrencyOf(entry.claimed.request.labels)
+      const { tenantId, id, fence } = entry.claimed
+      return concurrency ? [{ entry, tenantId, id, fence, ...concurrency }] : []
+    })
+    if (bids.length === 0) return
+    const parked = await core.slots.take(bids)
+    for (const { entry, tenantId, id } of bids) if (parked.has(keyOf(tenantId, id))) drop(entry)
   }
 
   async function recheck(older: readonly Active[], drop: (entry: Active) => void): Promise<void> {
@@ -418,7 +462,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     if (limit > 0 && (byTenant.get(tenantId) ?? 0) > limit) return 'wait'
     if (!worker) return 'here'
     const labels = request.labels ?? {}
-    const candidates = candidatesFor(route, tenantId)
+    const candidates = usable(tenantId, candidatesFor(route, tenantId))
     const advertised = new Set(candidates.flatMap((each) => Object.keys(each.labels)))
     const fitting = candidates.filter((each) => placementFits(labels, each, advertised))
     const preferred = fitting.find((each) => each.workerId === labels['preferred_worker_id'])
@@ -549,6 +593,12 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     if (runAt === null) for (const { pool, tenantId } of claims) hint(pool, tenantId)
   }
 
+  async function scan(): Promise<void> {
+    const first = await readyPools(db)
+    core.fair.seen(first)
+    for (const { pool, tenantId } of first) hint(pool, tenantId)
+  }
+
   const find = (tenantId: string, jobId: string): Active | undefined => active.get(keyOf(tenantId, jobId))
 
   return {
@@ -557,9 +607,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     find,
     forget,
     all: () => active.values(),
-    async scan() {
-      for (const { pool, tenantId } of await readyPools(db)) hint(pool, tenantId)
-    },
+    scan,
     async renewAll() {
       const entries = [...active.values()]
       if (entries.length === 0) return

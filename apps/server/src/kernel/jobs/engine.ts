@@ -7,9 +7,11 @@ import { ids } from '../clock/index.ts'
 import { sql, type Tx } from '../db/index.ts'
 import { publish } from '../events/index.ts'
 import { actorOf, type Principal } from '../identity/index.ts'
+import { type Brakes, openBrakes } from './brakes.ts'
 import { type Core, type JobsOptions, openVerbs } from './core.ts'
 import { type Dispatcher, openDispatcher } from './dispatcher.ts'
 import { endOne, SYSTEM_ACTOR } from './ends.ts'
+import { openFair } from './fair.ts'
 import { openFrozen } from './frozen.ts'
 import { type Holds, openHolds } from './holds.ts'
 import type { Jobs, JobState, Submitted, TerminalState } from './jobs.ts'
@@ -17,6 +19,7 @@ import { openOutputs } from './output.ts'
 import { openBusDoors } from './results.ts'
 import { openRunner } from './runner.ts'
 import { openSignals } from './signals.ts'
+import { openSlots } from './slots.ts'
 import { jobState, type QueueState } from './state.ts'
 import { type NewJob, openSubmission, type StepJob, type StepSubmitted } from './submission.ts'
 import { openSweeps } from './sweeps.ts'
@@ -35,6 +38,8 @@ export interface JobEngine extends Jobs {
   onRunWork(listener: (tenantId: string, runId: string) => void): void
   holds: Holds
   workers: Workers
+  /** What people paused, drained and limited. */
+  brakes: Brakes
   /** Packets for the stream's sockets of one tenant. */
   frames(tenantId: string, listener: (frame: { jobId: string; bytes: Uint8Array }) => void): () => void
   /** Begins to dispatch, to listen to the bus and to sweep. Without it jobs are taken and kept (a replica without the role `engine`). */
@@ -56,6 +61,9 @@ export function openJobs(options: JobsOptions): JobEngine {
     signals,
     workers: openWorkers({ db, bus, clock, log, replica }),
     verbs: openVerbs(),
+    brakes: openBrakes(options),
+    fair: openFair(options),
+    slots: openSlots(options),
     frozen: openFrozen(options, { end, scan: () => made.scan() }),
     owner,
     hint(pool, tenantId) {
@@ -202,6 +210,7 @@ export function openJobs(options: JobsOptions): JobEngine {
   const engine: JobEngine = {
     holds,
     workers: core.workers,
+    brakes: core.brakes,
     frames: (tenantId, listener) => signals.frames(tenantId, listener),
     register: (verb) => core.verbs.add(verb),
     verb: (nameOrTopic) => core.verbs.find(nameOrTopic),
@@ -292,6 +301,13 @@ export function openJobs(options: JobsOptions): JobEngine {
         }),
       )
       core.workers.onChange(() => made.kick())
+      core.brakes.onChange(() => {
+        core.fair.forget()
+        void core.brakes
+          .settle()
+          .then(() => made.scan())
+          .catch(failed)
+      })
       options.identity.onChanged(() => void core.frozen.refresh().catch(failed))
       await core.frozen.refresh().catch(failed)
       started = true
@@ -312,6 +328,7 @@ export function openJobs(options: JobsOptions): JobEngine {
       await doors?.idle()
       await outputs.close()
       await core.workers.close()
+      core.brakes.close()
       signals.close()
     },
   }

@@ -8,7 +8,7 @@ import { contentHash, type Decision, evaluate, type Facts } from '../policy/inde
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
 import { endOne, SYSTEM_ACTOR } from './ends.ts'
-import { type JobRequest, policyRequest, requestHash, workerRequest } from './request.ts'
+import { type JobRequest, policyRequest, rankOf, requestHash, workerRequest } from './request.ts'
 import { microseconds } from './store.ts'
 
 export interface JobVote {
@@ -117,30 +117,28 @@ export function openHolds(core: Core): Holds {
     keepApproval: boolean,
   ): Promise<void> {
     const now = clock.now()
-    await tx.run(sql`
+    const { tenantId } = tx
+    const job = await tx.maybe<{ trace_id: string; request: JobRequest; principal_id: string }>(sql`
       update jobs set request = jsonb_set(request, '{labels}', coalesce(request -> 'labels', '{}') || ${jsonb(labels)}::jsonb),
-        updated_us = ${microseconds(now)}, approval_id = case when ${keepApproval} then approval_id end where id = ${jobId}`)
+        updated_us = ${microseconds(now)}, approval_id = case when ${keepApproval} then approval_id end where id = ${jobId}
+      returning trace_id, request, principal_id`)
+    if (!job) throw new Fault('JOB_NOT_FOUND')
+    const n = await core.fair.next({ tenantId, pool, rank: rankOf(job.request) }, job.principal_id)
     await tx.run(
-      sql`update job_queue set state = 'ready', run_at = null, n = ${microseconds(now)} where id = ${jobId} and state = 'held'`,
+      sql`update job_queue set state = 'ready', run_at = null, n = ${n} where id = ${jobId} and state = 'held'`,
     )
     if (keepApproval) await noteGranted(tx, jobId, now)
-    const { tenantId } = tx
-    const job = await tx.maybe<{ trace_id: string; request: JobRequest }>(
-      sql`select trace_id, request from jobs where id = ${jobId}`,
-    )
     tx.afterCommit(() => {
       crashPoint('approve:after-commit')
       core.signals.emit(tenantId, jobId, { kind: 'state', state: 'pending', at: now })
       // Once more, as the original republishes it (jobs.md 19.4).
-      if (job) {
-        const value = workerRequest({ jobId, request: job.request, fence: 0, constraints: null, remainingMs: 0 })
-        core.signals.show(tenantId, {
-          traceId: job.trace_id,
-          senderId: 'api-gateway',
-          at: now,
-          payload: { case: 'jobRequest', value },
-        })
-      }
+      const value = workerRequest({ jobId, request: job.request, fence: 0, constraints: null, remainingMs: 0 })
+      core.signals.show(tenantId, {
+        traceId: job.trace_id,
+        senderId: 'api-gateway',
+        at: now,
+        payload: { case: 'jobRequest', value },
+      })
       core.hint(pool, tenantId)
       core.events.wake()
     })

@@ -26,7 +26,7 @@ export interface Claimed {
   attempt: number
   maxAttempts: number
   recoveries: number
-  /** Microseconds of its submission or of its release from a hold. */
+  /** Where it stood in its queue (fair.ts). */
   n: number
   expiresAt: Instant
   startedAt: Instant
@@ -170,19 +170,19 @@ export async function reassign(
      where c.tenant_id = q.tenant_id and c.id = q.id and c.fence = q.fence and q.state = 'leased'`)
 }
 
-/** Which pools of which tenants have ready jobs: hops over the claim's index, so its cost is the number of pairs. */
-export async function readyPools(db: Db): Promise<{ pool: string; tenantId: string }[]> {
+/** Which pools of which tenants have ready jobs, and which is the first: hops over the claim's index, so its cost is the number of pairs. */
+export async function readyPools(db: Db): Promise<{ pool: string; tenantId: string; rank: number; n: number }[]> {
   return db.engine((tx) =>
-    tx.many<{ pool: string; tenantId: string }>(sql`
+    tx.many<{ pool: string; tenantId: string; rank: number; n: number }>(sql`
       with recursive pairs as (
-        (select pool, tenant_id from job_queue where state = 'ready' order by pool, tenant_id limit 1)
+        (select pool, tenant_id, priority, n from job_queue where state = 'ready' order by pool, tenant_id, priority desc, n limit 1)
         union all
-        select next.pool, next.tenant_id from pairs, lateral (
-          select pool, tenant_id from job_queue
+        select next.pool, next.tenant_id, next.priority, next.n from pairs, lateral (
+          select pool, tenant_id, priority, n from job_queue
           where state = 'ready' and (pool, tenant_id) > (pairs.pool, pairs.tenant_id)
-          order by pool, tenant_id limit 1) next
+          order by pool, tenant_id, priority desc, n limit 1) next
       )
-      select pool, tenant_id as "tenantId" from pairs limit 100000`),
+      select pool, tenant_id as "tenantId", priority as rank, n from pairs limit 100000`),
   )
 }
 
@@ -193,7 +193,7 @@ export async function ripen(db: Db, now: Instant): Promise<number> {
       with due as (
         select tenant_id, id from job_queue where state = 'waiting' and run_at <= ${at(now)}
         order by run_at limit 1000 for update skip locked)
-      update job_queue q set state = 'ready', run_at = null from due d where d.tenant_id = q.tenant_id and d.id = q.id`),
+      update job_queue q set state = 'ready', run_at = null, n = least(q.n, ${now * 1000}) from due d where d.tenant_id = q.tenant_id and d.id = q.id`),
   )
 }
 

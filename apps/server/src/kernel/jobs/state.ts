@@ -41,7 +41,7 @@ export const statesOf = (surface: keyof SurfaceWords, word: string): JobState[] 
   (Object.keys(WORDS) as JobState[]).filter((state) => WORDS[state][surface] === word.toUpperCase())
 
 /** States of a queue row. A job without one has ended. */
-export type QueueState = 'ready' | 'waiting' | 'undecided' | 'held' | 'leased' | 'cancelling'
+export type QueueState = 'ready' | 'waiting' | 'undecided' | 'held' | 'leased' | 'cancelling' | 'paused' | 'blocked'
 
 /** The one rule by which a job's state is told from its two rows. */
 export function jobState(recorded: string, queue: QueueState | null): JobState {

@@ -13,11 +13,15 @@ export interface NewRow {
   at: Instant
   /** Microseconds; unique within the process. */
   us: number
+  /** Place in its queue (fair.ts). */
+  n: number
   principal: Principal
   request: JobRequest
   context: string | null
   decision: Decision
   facts: Facts | null
+  /** The step that it is done for; told of its end. */
+  step: { runId: string; key: string } | null
   jobHash: string | null
   approvalId: string | null
   executor: { kind: 'server' | 'agent' | 'worker'; id: string | null }
@@ -109,30 +113,31 @@ with input as (
   select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::timestamptz[], $9::text[], $10::text[],
     $11::uuid[], $12::bytea[], $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::text[], $20::text[],
     $21::text[], $22::text[], $23::smallint[], $24::timestamptz[], $25::int[], $26::bigint[], $27::bigint[], $28::timestamptz[], $29::timestamptz[], $30::text[],
-    $31::text[], $32::text[], $33::text[], $34::text[], $35::text[], $36::text[], $37::bytea[], $38::text[], $39::text[], $40::text[])
+    $31::text[], $32::text[], $33::text[], $34::text[], $35::text[], $36::text[], $37::bytea[], $38::text[], $39::text[], $40::text[], $47::bigint[],
+    $48::text[], $49::text[])
   as i(tenant_id, id, trace_id, topic, verb, state, us, at, request, context,
     principal_id, principal_hash, decision_id, approval_id, parent_id, executor_kind, executor_id, deadline, error_code, error_message,
     pool, queue_state, priority, run_at, max_attempts, timeout_ms, lease_owner, lease_until, expires_at, worker_id,
-    account, decision, reason, rule_id, snapshot, decision_body, facts_hash, job_hash, status, constraints)
+    account, decision, reason, rule_id, snapshot, decision_body, facts_hash, job_hash, status, constraints, n, run_id, step_key)
 ), made as (
   insert into jobs (tenant_id, id, trace_id, topic, verb, state, updated_us, created_at, request, context, principal_id, principal_hash, decision_id,
-    approval_id, parent_id, executor_kind, executor_id, deadline, ended_at, error_code, error_message)
+    approval_id, parent_id, executor_kind, executor_id, deadline, ended_at, error_code, error_message, run_id, step_key)
   select tenant_id, id, trace_id, topic, verb, state, us, at, request::jsonb, context, principal_id, principal_hash, decision_id,
-    approval_id, parent_id, executor_kind, executor_id, deadline, case when state = 'open' then null else at end, error_code, error_message
+    approval_id, parent_id, executor_kind, executor_id, deadline, case when state = 'open' then null else at end, error_code, error_message, run_id, step_key
   from input on conflict do nothing returning tenant_id, id
 ), queued as (
   insert into job_queue (tenant_id, id, pool, priority, n, state, run_at, max_attempts, timeout_ms, deadline,
-    fence, lease_owner, lease_until, expires_at, started_at, worker_id, account, constraints)
-  select i.tenant_id, i.id, pool, priority, us, queue_state, run_at, max_attempts, timeout_ms, deadline,
-    case when lease_owner is null then 0 else 1 end, lease_owner, lease_until, expires_at, case when lease_owner is null then null else at end, worker_id, account, constraints::jsonb
+    fence, lease_owner, lease_until, expires_at, started_at, worker_id, account, constraints, topic, principal_id)
+  select i.tenant_id, i.id, pool, priority, n, queue_state, run_at, max_attempts, timeout_ms, deadline,
+    case when lease_owner is null then 0 else 1 end, lease_owner, lease_until, expires_at, case when lease_owner is null then null else at end, worker_id, account, constraints::jsonb, topic, principal_id
   from input i join made using (tenant_id, id) where queue_state is not null
 ), decided as (
   insert into decisions (tenant_id, job_id, id, at, decision, reason, rule_id, snapshot, body, facts_hash, job_hash)
   select i.tenant_id, i.id, decision_id, at, decision, reason, rule_id, snapshot, decision_body::jsonb, facts_hash, job_hash
   from input i join made using (tenant_id, id)
 ), dead as (
-  insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at)
-  select i.tenant_id, i.id, topic, status, error_message, error_code, 'PENDING', 0, at
+  insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at, us)
+  select i.tenant_id, i.id, topic, status, error_message, error_code, 'PENDING', 0, at, us
   from input i join made using (tenant_id, id) where state <> 'open'
   on conflict do nothing
 ), boxed as (
@@ -241,6 +246,9 @@ export async function insertJobs(tx: Tx, given: readonly NewRow[]): Promise<Set<
     box.map(({ kind }) => kind),
     box.map(({ at: when }) => when),
     box.map(({ body }) => body),
+    of(({ n }) => n),
+    of(({ step }) => step?.runId ?? null),
+    of(({ step }) => step?.key ?? null),
   ])
   return new Set(made.map((row) => `${row.tenant_id} ${row.id}`))
 }

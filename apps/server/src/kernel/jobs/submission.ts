@@ -14,7 +14,15 @@ import { claimKeys, type KeyClaim } from './job-keys.ts'
 import type { SubmitOptions, Submitted } from './jobs.ts'
 import { decide } from './policy.ts'
 import { limitsFor, type Route, routeFor } from './pools.ts'
-import { contextPointer, type JobRequest, placeOf, policyRequest, requestDigest, workerRequest } from './request.ts'
+import {
+  contextPointer,
+  type JobRequest,
+  placeOf,
+  policyRequest,
+  rankOf,
+  requestDigest,
+  workerRequest,
+} from './request.ts'
 import { insertJobs, microseconds, type NewRow } from './store.ts'
 import type { Verb } from './verb.ts'
 
@@ -85,9 +93,12 @@ export function openSubmission(core: Core): Submission {
     const { request, context } = job
     const id = job.jobId ?? ids.next()
     const now = clock.now()
+    // What a run has begun is not refused half-way.
+    if (step === null) await core.brakes.admit(principal.tenantId, request.topic)
     const { pools, timeouts } = await tenantConfig.routing(principal.tenantId)
     const place = placeOf(request)
-    const config = tenantConfig.peek(principal.tenantId, place) ?? (await tenantConfig.effective(principal.tenantId, place))
+    const config =
+      tenantConfig.peek(principal.tenantId, place) ?? (await tenantConfig.effective(principal.tenantId, place))
     // What the configuration forbids is a fact that policy saw, kept with the decision (jobs.md 20.3 step 6).
     const facts = config.safety ? { ...reported, [EFFECTIVE_CONFIG]: config.safety } : reported
     const { decision, decided } = await decide(
@@ -99,12 +110,14 @@ export function openSubmission(core: Core): Submission {
     const limits = verb
       ? { timeoutMs: options.timeoutMs ?? verb.timeoutMs, maxAttempts: verb.maxAttempts }
       : topicLimits(limitsFor(timeouts, request), options)
+    const state = stateOf(decision, route)
     const { deadline, timeoutMs, maxAttempts } = bounded(now, request, decision, limits)
     const common = {
       id,
       traceId: job.traceId ?? ids.next(),
       at: now,
       us: microseconds(now),
+      n: route && state !== 'held' ? await core.fair.next(lineOf(principal, route, request), principal.id) : 0,
       principal,
       request: { ...request, contextPtr: request.contextPtr ?? contextPointer(id) },
       context,
@@ -119,9 +132,10 @@ export function openSubmission(core: Core): Submission {
       timeoutMs,
       deadline,
     }
+    const paused = core.brakes.of(principal.tenantId).topics.has(request.topic)
     return {
-      state: stateOf(decision, route),
-      row: { ...common, queue: queueOf(decision, decided, route, now), ended: endOf(decision, route) },
+      state,
+      row: { ...common, queue: queueOf(decision, decided, route, now, paused), ended: endOf(decision, route) },
     }
   }
 
@@ -375,12 +389,24 @@ function stateOf({ decision }: Decision, route: Route | undefined): Submitted['s
   return decision === 'THROTTLE' ? 'throttled' : 'ready'
 }
 
-function queueOf({ decision }: Decision, decided: boolean, route: Route | undefined, now: Instant): NewRow['queue'] {
+function queueOf(
+  { decision }: Decision,
+  decided: boolean,
+  route: Route | undefined,
+  now: Instant,
+  paused: boolean,
+): NewRow['queue'] {
   if (decision === 'DENY' || !route) return null
   if (decision === 'THROTTLE')
     return { state: 'undecided', runAt: now + (decided ? THROTTLE_MS : UNDECIDED_MS), lease: null }
-  return { state: 'ready', runAt: null, lease: null }
+  return { state: paused ? 'paused' : 'ready', runAt: null, lease: null }
 }
+
+const lineOf = (principal: Principal, { pool }: Route, request: JobRequest) => ({
+  tenantId: principal.tenantId,
+  pool,
+  rank: rankOf(request),
+})
 
 /** jobs.md 17.1: a denial, or a topic that no pool serves, ends the job with its submission. */
 function endOf({ decision, reason }: Decision, route: Route | undefined): NewRow['ended'] {

@@ -28,6 +28,7 @@ const SWEEP_MS = 1000
 const RENEW_MS = 10_000
 const DRAIN_MS = 30_000
 const CLEAN_MS = 600_000
+const AGE_MS = 2_000
 
 export interface Sweeps {
   start(doors: { drain(): Promise<void> }): Promise<void>
@@ -60,6 +61,7 @@ export function openSweeps(core: Core, { dispatcher, holds, end, tellWorker }: S
   let stopped = false
   let drainAt = 0
   let cleanAt = 0
+  let ageAt = 0
   let doors: { drain(): Promise<void> } | undefined
 
   async function step(name: string, work: () => Promise<unknown>): Promise<void> {
@@ -88,6 +90,20 @@ export function openSweeps(core: Core, { dispatcher, holds, end, tellWorker }: S
       }
     })
     await step('ripen', () => ripen(db, now))
+    await step('brakes', () => core.brakes.settle())
+    await step('keys', () => core.slots.promoteAll())
+    await step('queue age', async () => {
+      if (now < ageAt) return
+      ageAt = now + AGE_MS
+      for (const { tenantId, id, maxAgeMs } of await core.brakes.expired())
+        await db.tenant(tenantId, (tx) =>
+          end(tx, id, {
+            state: 'timed_out',
+            code: 'queue_expired',
+            message: `it waited longer than the ${maxAgeMs / 1000} s that its topic allows`,
+          }),
+        )
+    })
     await step('undecided', async () => {
       for (const job of await takeUndecided(db, now, THROTTLE_MS)) await decideAgain(job)
     })

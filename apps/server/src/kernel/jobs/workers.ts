@@ -76,6 +76,14 @@ const NOT_PLACEMENT = new Set([
   'step_id',
   'node_id',
   'worker_id',
+  // Written by whoever submits a job again.
+  'remediation_of',
+  'remediation_id',
+  'retry',
+  'dlq_entry',
+  'retry_of_job',
+  'replay_of_job',
+  'dry_run',
 ])
 
 /**
@@ -92,7 +100,8 @@ export function placementFits(
       const bare = name.slice('placement.'.length)
       return worker.labels[bare] === value || worker.labels[name] === value
     }
-    if (!advertised.has(name) || NOT_PLACEMENT.has(name) || /^(cordum\.|approval_|mcp[._])/.test(name)) return true
+    if (!advertised.has(name) || NOT_PLACEMENT.has(name) || /^(cordum\.|approval_|mcp[._]|concurrency\.)/.test(name))
+      return true
     return worker.labels[name] === value
   })
 }
