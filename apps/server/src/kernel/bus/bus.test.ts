@@ -361,9 +361,41 @@ describe('between replicas', () => {
     const heard: string[] = []
     listening.push(replica.onEvents('t-1', (event) => void heard.push(`${event.subject} ${text(event.data)}`)))
     await replica.ping()
-    bus.publishEvent('t-2', 'promotion.approved', bytes('foreign'))
-    bus.publishEvent('t-1', 'promotion.approved', bytes('{}'))
+    // What the other says of what it listens to is here before the answer to this.
+    await bus.ping()
+    bus.publishEvent('t-2', 'promotion.approved', () => bytes('foreign'))
+    bus.publishEvent('t-1', 'promotion.approved', () => bytes('{}'))
     await vi.waitFor(() => expect(heard).toEqual(['promotion.approved {}']))
+  })
+
+  test('what nobody listens to is not even made, and is made again as soon as somebody on another replica does', async () => {
+    let made = 0
+    const heard: string[] = []
+    const show = (): void =>
+      bus.publishLive('wh.live.t-9', () => {
+        made += 1
+        return bytes('{}')
+      })
+    // Right after its start a replica takes everything as wanted.
+    await vi.waitFor(
+      () => {
+        const before = made
+        show()
+        expect(made).toBe(before)
+      },
+      { timeout: 5000 },
+    )
+    const listens = replica.onLive('wh.live.t-9', ({ data }) => void heard.push(text(data)))
+    await vi.waitFor(() => {
+      show()
+      expect(heard.length).toBeGreaterThan(0)
+    })
+    listens.close()
+    await vi.waitFor(() => {
+      const before = made
+      show()
+      expect(made).toBe(before)
+    })
   })
 
   test('a nudge wakes all of them', async () => {

@@ -3,6 +3,7 @@ import { RequestError, TimeoutError } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import { pause, systemClock, type Clock } from '../clock/index.ts'
 import { openAccountTraffic, type AccountTraffic } from './account-traffic.ts'
+import { openInterest } from './interest.ts'
 import { openLink, type LinkState } from './link.ts'
 import {
   listen,
@@ -47,8 +48,12 @@ export interface Bus extends AccountTraffic {
   /** Hears the platform's own account; with `queue`, of all replicas one gets each message. */
   subscribe(subject: string, options: { queue?: string }, handler: Handler<BusMessage>): Listening
 
-  /** Live event for the sockets of all replicas: `evt.<tenant>.<type>`. */
-  publishEvent(tenantId: string, type: string, data: Uint8Array): boolean
+  /** What is worth showing now, to all replicas that listen to that subject; `make` is not called when none does, and may refuse. */
+  publishLive(subject: string, make: () => Uint8Array | undefined): void
+  /** Hears what is published so. */
+  onLive(subject: string, handler: Handler<BusMessage>): Listening
+  /** Live event for the sockets of all replicas: `evt.<tenant>.<type>`; not made when none listens to the tenant. */
+  publishEvent(tenantId: string, type: string, make: () => Uint8Array): void
   /** Hears the live events of one tenant; the message's subject is the event's type. */
   onEvents(tenantId: string, handler: Handler<BusMessage>): Listening
   /** A nudge to all replicas that there is work of that kind. It may be lost; who waits also sweeps. */
@@ -99,8 +104,10 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     )
   }
   const onReconnect = () => {
+    interest?.reconnected()
     for (const run of reconnected) run()
   }
+  let interest: ReturnType<typeof openInterest> | undefined
   const sys = await openLink({ ...common, account: keys.system, name: 'wheelhouse sys' }).catch(away)
   const resolver = openResolver(sys.connection, keys.operator, () => Math.floor(clock.now() / 1000))
   try {
@@ -123,6 +130,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   }).catch(away)
   const { connection } = link
   const traffic = openAccountTraffic(link, keys.platform.publicKey, log)
+  const opened = openInterest(connection, clock, log)
+  interest = opened
 
   function publish(subject: string, data: Uint8Array, headers?: Headers): boolean {
     if (link.state() !== 'CONNECTED') return false
@@ -161,12 +170,26 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     subscribe: (subject, { queue }, handler) =>
       listen(connection, log, subject, queue, (msg) => handler(toMessage(msg))),
 
-    publishEvent: (tenantId, type, data) => publish(`evt.${token(tenantId)}.${type}`, data),
+    publishLive(subject, make) {
+      if (!opened.wanted(subject)) return
+      const data = make()
+      if (data !== undefined) publish(subject, data)
+    },
+    onLive(subject, handler) {
+      const leave = opened.hold(subject)
+      const listening = listen(connection, log, subject, undefined, (msg) => handler(toMessage(msg)))
+      return both(listening, leave)
+    },
+    publishEvent(tenantId, type, make) {
+      if (opened.wanted(`evt.${tenantId}`)) publish(`evt.${token(tenantId)}.${type}`, make())
+    },
     onEvents(tenantId, handler) {
+      const leave = opened.hold(`evt.${tenantId}`)
       const prefix = `evt.${token(tenantId)}.`
-      return listen(connection, log, `${prefix}>`, undefined, (msg) =>
+      const listening = listen(connection, log, `${prefix}>`, undefined, (msg) =>
         handler(toMessage(msg, msg.subject.slice(prefix.length))),
       )
+      return both(listening, leave)
     },
     wake: (what) => publish(`wh.wake.${token(what)}`, new Uint8Array()),
     onWake: (what, handler) => listen(connection, log, `wh.wake.${token(what)}`, undefined, () => handler()),
@@ -219,8 +242,16 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     onDisconnect: (run) => void disconnected.push(run),
     onReconnect: (run) => void reconnected.push(run),
     async close() {
+      opened.close()
       await link.drain()
       await sys.drain()
     },
   }
 }
+
+const both = (listening: Listening, leave: () => void): Listening => ({
+  close() {
+    leave()
+    listening.close()
+  },
+})

@@ -52,7 +52,7 @@ export function openEvents({
     checkpoints,
     onEvents(events) {
       // Through the bus even to ourselves: one order for every listener, on every replica. What is lost is replayed by seq.
-      for (const event of events) bus.publishEvent(event.tenantId, event.type, Buffer.from(JSON.stringify(event)))
+      for (const event of events) bus.publishEvent(event.tenantId, event.type, () => Buffer.from(JSON.stringify(event)))
       for (const listener of sealedListeners) listener(events)
     },
   })

@@ -51,8 +51,16 @@ export function openFeed(log: Logger, bus: Bus): Feed {
     }
   }
 
+  /** The bus takes 1 MiB; whoever publishes more than a screen can show splits it. */
+  function frameOf(topic: string, data: unknown): Buffer | undefined {
+    const frame = Buffer.from(JSON.stringify({ from: self, topic, data } satisfies Frame))
+    if (frame.length <= MAX_FRAME_BYTES) return frame
+    log.warn({ topic, bytes: frame.length }, 'A live event is too large for other replicas')
+    return undefined
+  }
+
   function join(tenantId: string): Room {
-    const listening = bus.subscribe(`${PREFIX}.${tenantId}`, {}, ({ data }) => {
+    const listening = bus.onLive(`${PREFIX}.${tenantId}`, ({ data }) => {
       const { from, topic, data: content } = JSON.parse(Buffer.from(data).toString()) as Frame
       if (from !== self) deliver(tenantId, { topic, data: content })
     })
@@ -62,11 +70,7 @@ export function openFeed(log: Logger, bus: Bus): Feed {
   return {
     publishLive(tenantId, topic, data) {
       deliver(tenantId, { topic, data })
-      const frame = Buffer.from(JSON.stringify({ from: self, topic, data } satisfies Frame))
-      // The bus takes 1 MiB; whoever publishes more than a screen can show splits it.
-      if (frame.length > MAX_FRAME_BYTES)
-        log.warn({ topic, bytes: frame.length }, 'A live event is too large for other replicas')
-      else bus.publish(`${PREFIX}.${tenantId}`, frame)
+      bus.publishLive(`${PREFIX}.${tenantId}`, () => frameOf(topic, data))
     },
     subscribeLive(tenantId, topics, handle) {
       let room = rooms.get(tenantId)

@@ -16,7 +16,10 @@ export interface Signals {
   emit(tenantId: string, jobId: string, signal: JobSignal): void
   watch(tenantId: string, jobId: string, listener: (signal: JobSignal) => void): () => void
   /** Shows a packet to the sockets that watch the tenant (jobs.md 19). */
-  show(tenantId: string, packet: { traceId: string; senderId: string; at: Instant; payload: PacketPayload }): void
+  show(
+    tenantId: string,
+    packet: { traceId: string; senderId: string; at: Instant; payload: PacketPayload | (() => PacketPayload) },
+  ): void
   /** The same, as it came off the bus. */
   showBytes(tenantId: string, bytes: Uint8Array): void
   frames(tenantId: string, listener: (frame: Frame) => void): () => void
@@ -47,9 +50,7 @@ export function openSignals({ bus, feed, log }: { bus: Bus; feed: Feed; log: Log
     return room
   }
 
-  function showBytes(tenantId: string, bytes: Uint8Array): void {
-    bus.publish(`wh.frame.${tenantId}`, bytes)
-  }
+  const stageOf = (tenantId: string): string => `wh.frame.${tenantId}`
 
   return {
     emit: (tenantId, jobId, signal) => feed.publishLive(tenantId, TOPIC, { jobId, signal }),
@@ -69,18 +70,20 @@ export function openSignals({ bus, feed, log }: { bus: Bus; feed: Feed; log: Log
     },
     show(tenantId, { traceId, senderId, at, payload }) {
       try {
-        showBytes(tenantId, encodePacket(newPacket(traceId, senderId, at, payload)))
+        bus.publishLive(stageOf(tenantId), () =>
+          encodePacket(newPacket(traceId, senderId, at, typeof payload === 'function' ? payload() : payload)),
+        )
       } catch (error) {
         // A packet that is too large for the bus is not shown; the record has it all.
         log.debug({ err: error }, 'A packet could not be shown')
       }
     },
-    showBytes,
+    showBytes: (tenantId, bytes) => bus.publishLive(stageOf(tenantId), () => bytes),
     frames(tenantId, listener) {
       let stage = stages.get(tenantId)
       if (!stage) {
         const listeners = new Set<(frame: Frame) => void>()
-        const listening: Listening = bus.subscribe(`wh.frame.${tenantId}`, {}, ({ data }) => {
+        const listening: Listening = bus.onLive(stageOf(tenantId), ({ data }) => {
           const decoded = decodePacket(data)
           if (!decoded.ok) return
           const { payload } = decoded.packet

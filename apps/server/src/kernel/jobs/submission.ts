@@ -167,12 +167,15 @@ export function openSubmission(core: Core): Submission {
   function announce(row: NewRow): void {
     const { principal, request, id, traceId } = row
     if (row.queue?.state === 'ready') core.hint(row.pool, principal.tenantId)
-    const shown = workerRequest({ jobId: id, request, fence: 0, constraints: null, remainingMs: row.timeoutMs })
     core.signals.show(principal.tenantId, {
       traceId,
       senderId: 'api-gateway',
       at: row.at,
-      payload: { case: 'jobRequest', value: shown },
+      // Made only when somebody watches.
+      payload: () => ({
+        case: 'jobRequest',
+        value: workerRequest({ jobId: id, request, fence: 0, constraints: null, remainingMs: row.timeoutMs }),
+      }),
     })
     if (!row.ended) return
     const { state, code, message } = row.ended
