@@ -24,6 +24,7 @@ export const keys = {
   workflows: ['workflows'],
   runs: ['runs'],
   run: (id: string) => ['runs', 'one', id],
+  policy: ['policy'],
   audit: ['audit'],
   users: ['admin', 'users'],
   roles: ['admin', 'roles'],

@@ -54,6 +54,7 @@ const routes: readonly [path: string, load: PageLoader][] = [
   ['/workflows/$id', async () => (await import('../features/workflows/workflow-page.tsx')).WorkflowPage],
   ['/runs/$id', async () => (await import('../features/workflows/run-page.tsx')).RunPage],
   ['/runs/$id/compare', async () => (await import('../features/workflows/compare-page.tsx')).ComparePage],
+  ['/policy', async () => (await import('../features/policy/policy-page.tsx')).PolicyPage],
   ['/device', async () => (await import('../features/login/device-page.tsx')).DevicePage],
   ['/admin', async () => (await import('../features/admin/admin-page.tsx')).AdminPage],
 ]

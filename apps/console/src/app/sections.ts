@@ -1,7 +1,17 @@
-import { Activity, House, Inbox, ListChecks, Server, Settings2, Workflow, type LucideIcon } from 'lucide-react'
+import {
+  Activity,
+  House,
+  Inbox,
+  ListChecks,
+  Server,
+  Settings2,
+  ShieldCheck,
+  Workflow,
+  type LucideIcon,
+} from 'lucide-react'
 
 export interface SectionEntry {
-  to: '/' | '/inbox' | '/activity' | '/fleet' | '/workflows' | '/jobs' | '/admin'
+  to: '/' | '/inbox' | '/activity' | '/fleet' | '/workflows' | '/jobs' | '/policy' | '/admin'
   label: string
   icon: LucideIcon
   /** The second key after `g`. */
@@ -25,6 +35,7 @@ export const SECTIONS: readonly { title?: string; entries: readonly SectionEntry
     entries: [
       { to: '/workflows', label: 'Workflows', icon: Workflow, key: 'w' },
       { to: '/jobs', label: 'Jobs', icon: ListChecks, key: 'j', bottom: true },
+      { to: '/policy', label: 'Policy', icon: ShieldCheck, key: 'o' },
     ],
   },
   { title: 'Platform', entries: [{ to: '/admin', label: 'Admin', icon: Settings2, key: 'd' }] },

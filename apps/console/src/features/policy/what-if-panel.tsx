@@ -1,0 +1,139 @@
+import { Link } from '@tanstack/react-router'
+import type { WhatIfReply } from '@wheelhouse/contract/native/policy'
+import { History } from 'lucide-react'
+import { useState } from 'react'
+import { failureOf } from '../../api/failure.ts'
+import { useWhatIf } from '../../api/policy.ts'
+import { count, instant, span } from '../../ui/age.ts'
+import { Note } from '../../ui/banner.tsx'
+import { Button } from '../../ui/button.tsx'
+import { Field, Select, TextInput } from '../../ui/form.tsx'
+import { StatusShape } from '../../ui/status.tsx'
+import { Age } from '../../ui/time.tsx'
+import { decisionState, topicWords } from '../jobs/job-state.ts'
+
+const DAY_MS = 86_400_000
+const WINDOWS = [
+  { value: '1', label: 'Last day' },
+  { value: '7', label: 'Last 7 days' },
+  { value: '30', label: 'Last 30 days' },
+] as const
+
+/** The draft tried on what was really decided: nothing is changed by it. */
+export function WhatIfPanel(props: { id: string; text: string; broken: boolean }) {
+  const [days, setDays] = useState<(typeof WINDOWS)[number]['value']>('7')
+  const [topic, setTopic] = useState('')
+  const whatIf = useWhatIf()
+  const go = () =>
+    whatIf.mutate({
+      draft: { bundles: [{ id: props.id, content: props.text }] },
+      from: new Date(Date.now() - Number(days) * DAY_MS).toISOString(),
+      ...(topic === '' ? {} : { topic }),
+    })
+  return (
+    <div className="grid gap-3 p-3">
+      <div className="flex flex-wrap items-end gap-2.5">
+        <Field label="Decisions of">
+          {(shape) => <Select label="Window" shape={shape} value={days} onChange={setDays} options={WINDOWS} />}
+        </Field>
+        <Field label="Topic" optional>
+          {(shape) => (
+            <TextInput
+              {...shape}
+              mono
+              placeholder="job.deploy.*"
+              value={topic}
+              onChange={(event) => setTopic(event.target.value)}
+            />
+          )}
+        </Field>
+        <Button
+          icon={History}
+          tone="primary"
+          off={props.broken && 'The draft cannot be read yet.'}
+          busy={whatIf.isPending}
+          onClick={go}
+        >
+          Replay
+        </Button>
+      </div>
+      {whatIf.error && <Note status="failed">{failureOf(whatIf.error).message}</Note>}
+      {whatIf.data && <Difference reply={whatIf.data} />}
+    </div>
+  )
+}
+
+function Difference(props: { reply: WhatIfReply }) {
+  const { reply } = props
+  const { newly } = reply
+  const figures = [
+    { status: 'denied', words: 'newly denied', value: newly.denied },
+    { status: 'waiting', words: 'newly held', value: newly.held },
+    { status: 'warning', words: 'newly throttled', value: newly.throttled },
+    { status: 'ok', words: 'newly allowed', value: newly.allowed },
+    { status: 'warning', words: 'newly limited', value: newly.constrained },
+    { status: 'unknown', words: 'lose their limits', value: newly.loosened },
+  ] as const
+  return (
+    <>
+      <p className="text-s2 text-ink-2" aria-live="polite">
+        {count(reply.replayed)} decisions replayed in {span(reply.tookMs)}; {count(reply.unchanged)} stay as they were
+        {reply.otherRule > 0 && <>, {count(reply.otherRule)} of them by another rule</>}.
+        {!reply.complete && (
+          <> The time was over: {count(reply.remaining)} were not looked at. Choose a shorter window.</>
+        )}
+        {reply.skipped > 0 && <> Of {count(reply.skipped)} it is not known any more what policy saw.</>}
+      </p>
+      {reply.warnings.map((warning) => (
+        <Note key={warning} status="warning">
+          {warning}
+        </Note>
+      ))}
+      <dl className="grid grid-cols-3 gap-2">
+        {figures.map(({ status, words, value }) => (
+          <div key={words} className="rounded-r2 border border-line-1 px-3 py-2">
+            <dt className="flex items-center gap-1.5 text-s1 text-ink-2">
+              <StatusShape status={value === 0 ? 'off' : status} size={12} />
+              {words}
+            </dt>
+            <dd className="num text-s5 font-strong">{count(value)}</dd>
+          </div>
+        ))}
+      </dl>
+      {reply.transitions
+        .filter(({ from, to }) => from !== to)
+        .map(({ from, to, count: many, examples }) => (
+          <section key={`${from} ${to}`} aria-label={`${from} becomes ${to}`}>
+            <h3 className="flex items-center gap-1.5 py-1.5 text-s2 font-strong">
+              {decisionState(from).word} <span className="text-ink-3">→</span>{' '}
+              <StatusShape status={decisionState(to).status} size={12} />
+              {decisionState(to).word}
+              <span className="num ml-auto text-ink-2">{count(many)}</span>
+            </h3>
+            <ul className="rounded-r2 border border-line-1 text-s2">
+              {examples.map((example) => (
+                <li key={example.jobId} className="border-b border-line-1 px-3 py-1.5 last:border-b-0">
+                  <p className="flex gap-2">
+                    <Link
+                      to="/jobs/$id"
+                      params={{ id: example.jobId }}
+                      className="mono truncate text-ink hover:underline"
+                    >
+                      {topicWords(example.topic)}
+                    </Link>
+                    <span className="truncate text-ink-3">{example.principal}</span>
+                    {example.alike > 1 && <span className="num text-ink-3">and {count(example.alike - 1)} alike</span>}
+                    <Age at={instant(example.at)} className="ml-auto text-ink-3" />
+                  </p>
+                  <p className="truncate text-ink-2">
+                    <span className="mono">{example.before.rule || 'no rule'}</span> →{' '}
+                    <span className="mono">{example.after.rule || 'no rule'}</span> {example.after.reason}
+                  </p>
+                </li>
+              ))}
+            </ul>
+          </section>
+        ))}
+    </>
+  )
+}
