@@ -3,6 +3,8 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { routes as approvals } from './approvals/routes.ts'
 import { routes as artifacts } from './artifacts/routes.ts'
 import { routes as auth } from './auth/routes.ts'
+import { routes as config } from './config/routes.ts'
+import { routes as dlq } from './dlq/routes.ts'
 import { routes as jobs } from './jobs/routes.ts'
 import { routes as locks } from './locks/routes.ts'
 import { routes as memory } from './memory/routes.ts'
@@ -12,6 +14,7 @@ import { routes as status } from './status/routes.ts'
 import { routes as stream } from './stream/routes.ts'
 import { routes as traces } from './traces/routes.ts'
 import { routes as users } from './users/routes.ts'
+import { routes as workers } from './workers/routes.ts'
 
 export { jobsDialect } from './dialect.ts'
 export { openGrpc } from './grpc/server.ts'
@@ -21,6 +24,8 @@ export const jobsRoutes = (kernel: Kernel): Bound[] => [
   ...jobs(kernel),
   ...approvals(kernel),
   ...locks(kernel),
+  ...dlq(kernel),
+  ...workers(kernel),
   ...stream(kernel),
   ...traces(),
   ...artifacts(kernel),
@@ -30,4 +35,5 @@ export const jobsRoutes = (kernel: Kernel): Bound[] => [
   ...status(kernel),
   ...users(kernel),
   ...schemas(),
+  ...config(kernel),
 ]

@@ -8,6 +8,7 @@ import { routes as metrics } from './metrics/routes.ts'
 import { routes as oidc } from './oidc/routes.ts'
 import { routes as policy } from './policy/routes.ts'
 import { routes as principals } from './principals/routes.ts'
+import { routes as queues } from './queues/routes.ts'
 import { routes as roleBindings } from './role-bindings/routes.ts'
 import { routes as session } from './session/routes.ts'
 import { routes as tokens } from './tokens/routes.ts'
@@ -28,5 +29,6 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...trail(kernel),
   ...jobOutput(kernel),
   ...locks(),
+  ...queues(kernel),
   ...verbs(kernel),
 ]

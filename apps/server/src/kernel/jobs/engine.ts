@@ -7,6 +7,7 @@ import { ids } from '../clock/index.ts'
 import { sql, type Tx } from '../db/index.ts'
 import { publish } from '../events/index.ts'
 import { actorOf, type Principal } from '../identity/index.ts'
+import { type Again, submitAgain } from './again.ts'
 import { type Brakes, openBrakes } from './brakes.ts'
 import { type Core, type JobsOptions, openVerbs } from './core.ts'
 import { type Dispatcher, openDispatcher } from './dispatcher.ts'
@@ -32,6 +33,8 @@ const IN_DOUBT_MS = 30_000
 /** The whole engine: what domains use, what the jobs surface needs beside it, and its life. */
 export interface JobEngine extends Jobs {
   submitBatched(principal: Principal, job: NewJob): Promise<Submitted>
+  /** Submits a stored job once more as it was, under a new id; policy decides anew. Throws JOB_NOT_FOUND, RES_CONFLICT while it lives. */
+  submitAgain(principal: Principal, jobId: string, again: Again): Promise<Submitted>
   /** Steps of a run, many at once within the run's transaction. What may not be submitted is told in its place; nothing throws for it. */
   submitMany(tx: Tx, principal: Principal, jobs: readonly StepJob[]): Promise<StepSubmitted[]>
   /** Hears, in this process, of runs that have something to take in. What is missed stands in `run_inbox`. */
@@ -217,6 +220,7 @@ export function openJobs(options: JobsOptions): JobEngine {
     verbs: () => core.verbs.all(),
     submit: submission.submit,
     submitBatched: submission.submitBatched,
+    submitAgain: (principal, jobId, again) => submitAgain(db, submission.submitBatched, principal, jobId, again),
     submitMany: submission.submitMany,
     onRunWork: (listener) => void runListeners.push(listener),
 
