@@ -1,6 +1,7 @@
 // `npm run campaign -- NAME [--seed 1] …`: long tests by name. Each prints its figures and ends with 1 where one of them is not what it must be.
 import { parseArgs } from 'node:util'
 import { integrityCampaign, integrityReport } from './approval-integrity.ts'
+import { matrixCampaign, matrixReport } from './authorization.ts'
 import { killCampaign } from './kill.ts'
 import { killReport } from './report.ts'
 
@@ -8,6 +9,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seed: { type: 'string', default: '1' },
+    share: { type: 'string', default: '1' },
     attempts: { type: 'string', default: '10000' },
     kills: { type: 'string', default: '50' },
     keep: { type: 'boolean', default: false },
@@ -30,6 +32,13 @@ const CAMPAIGNS: Readonly<Record<string, { usage: string; run(): Promise<Outcome
       const options = { kills: Number(values.kills), seed, keep, plainWorker: values['plain-worker'], say }
       const report = await killCampaign(options)
       return { report: killReport(report), violations: report.findings.violations }
+    },
+  },
+  authorization: {
+    usage: '[--share 1]',
+    async run() {
+      const report = await matrixCampaign({ share: Number(values.share), seed, say })
+      return { report: matrixReport(report), violations: report.violations }
     },
   },
   'approval-integrity': {

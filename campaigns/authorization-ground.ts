@@ -1,0 +1,179 @@
+import fc from 'fast-check'
+import type { Endpoint, Surface } from '../packages/contract/src/index.ts'
+import type { Bound } from '../apps/server/src/kernel/http/index.ts'
+import { fitting, type Schema } from '../apps/server/src/testing/generate.ts'
+import type { TestTenant, World } from '../apps/server/src/testing/world.ts'
+
+export const methodOf = ({ method }: Endpoint): string => (method === 'ANY' ? 'POST' : method)
+
+/** On the surface's own prefix, where several surfaces may know the same path. */
+export const prefixed = (surface: Surface, path: string): string =>
+  surface !== 'native' && /^\/(api|ws|health|metrics)/.test(path) ? `/${surface}${path}` : path
+
+export const nameOf = ({ surface, endpoint }: Bound): string => `${surface} ${endpoint.method} ${endpoint.path}`
+
+export const sample = (schema: Schema, seed: number, sparse = false): unknown =>
+  fc.sample(fitting(schema, sparse), { seed, numRuns: 1 })[0]
+
+const NAMES: Schema = { type: 'string', pattern: '^x[a-z]{8}$' }
+
+/** An object that a tenant has made, by the path below which it lies. */
+export interface Thing {
+  path: string
+  id: string
+}
+
+/** The path with ids: of these things where one lies there, else generated ones that nothing bears. */
+export function pathOf(
+  { surface, endpoint }: Bound,
+  seed: number,
+  things: readonly Thing[] = [],
+): { path: string; ids: string[] } {
+  const properties = (endpoint.params as Schema | undefined)?.properties ?? {}
+  const ids: string[] = []
+  let before = ''
+  const parts = endpoint.path.split(/\{(\w+)\}/)
+  for (const [i, part] of parts.entries()) {
+    if (i % 2 === 0) {
+      before += part
+      continue
+    }
+    const known = things.find(({ path }) => `${path}/` === before)
+    if (known) ids.push(known.id)
+    before += encodeURIComponent(known?.id ?? String(sample(properties[part] ?? NAMES, seed)))
+  }
+  return { path: prefixed(surface, before), ids }
+}
+
+/** Bodies of what generated ones rarely make. */
+const BODIES: Readonly<Record<string, object>> = {
+  '/api/v1/jobs': { prompt: 'of the other tenant', topic: 'job.other' },
+  '/api/v1/artifacts': { content: 'of the other tenant', content_type: 'text/plain' },
+  '/api/v1/users': { username: 'somebody', password: 'Test-password-1', role: 'viewer' },
+  '/api/v1/admin/roles': { name: 'other-role', pub: {}, sub: {} },
+  '/api/v1/workflows': {
+    id: 'other-flow',
+    name: 'Other',
+    steps: { one: { type: 'delay', delay_sec: 3600 } },
+  },
+  '/api/v1/schemas': { id: 'other-schema', schema: { type: 'object' } },
+}
+
+/** Where an object lies that was made, or is listed, elsewhere. */
+const ALIASES: Readonly<Record<string, readonly string[]>> = {
+  '/api/v1/keys': ['/api/v1/key'],
+  '/api/v1/admin/roles': ['/api/v1/admin/role'],
+  '/api/v1/jobs': ['/api/v1/approvals', '/api/v1/dlq', '/wheelhouse/api/v1/jobs'],
+  '/api/v1/workflows': ['/wheelhouse/api/v1/workflows'],
+  '/api/v1/workflow-runs': ['/wheelhouse/api/v1/workflow-runs'],
+}
+
+/**
+ * Whatever a tenant's administrator can make with generated bodies or sees in the lists, one of a kind. What `stranger` sees under the same
+ * id (built-in roles, starter policies) is nobody's secret and left out.
+ */
+export async function makeThings(
+  world: World,
+  tenant: TestTenant,
+  stranger: TestTenant,
+  seed: number,
+): Promise<Thing[]> {
+  const things: Thing[] = []
+  const add = (path: string, id: string): void => {
+    for (const each of [path, ...(ALIASES[path] ?? [])])
+      if (!things.some((known) => known.path === each)) things.push({ path: each, id })
+  }
+  const plain = world.http.bound.filter(
+    ({ endpoint }) => !endpoint.path.includes('{') && endpoint.permission !== 'public' && !endpoint.kind,
+  )
+  for (const bound of plain) {
+    const { endpoint } = bound
+    if (endpoint.method !== 'POST' || !endpoint.body) continue
+    const path = prefixed(bound.surface, endpoint.path)
+    const given = BODIES[endpoint.path]
+    for (let turn = 0; turn < 8; turn++) {
+      const body = turn === 0 && given ? given : sample(endpoint.body as Schema, seed + turn, turn < 6)
+      const reply = await ask(world, { method: 'POST', path, as: tenant.keys.admin, body: JSON.stringify(body) })
+      const id = reply && reply.status < 300 ? idIn(parsed(reply.body)) : undefined
+      if (id === undefined) continue
+      add(endpoint.path, id)
+      break
+    }
+  }
+  for (const bound of plain) {
+    const { endpoint } = bound
+    if (endpoint.method !== 'GET') continue
+    const path = prefixed(bound.surface, endpoint.path)
+    const [theirs, ours] = [
+      await ask(world, { method: 'GET', path, as: tenant.keys.admin }),
+      await ask(world, { method: 'GET', path, as: stranger.keys.admin }),
+    ]
+    const id = theirs && theirs.status === 200 ? listed(parsed(theirs.body)) : undefined
+    if (id !== undefined && ours?.body.includes(JSON.stringify(id)) !== true) add(endpoint.path, id)
+  }
+  return things
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const NAMED = ['id', 'job_id', 'instanceId', 'artifact_ptr', 'name', 'run_id', 'trace_id'] as const
+
+function idIn(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const record = value as Record<string, unknown>
+  for (const name of NAMED) if (typeof record[name] === 'string' && record[name] !== '') return record[name]
+  return idIn(record['data'] ?? record['key'] ?? record['instance'] ?? record['job'])
+}
+
+/** The id of the first item of the first list in an answer. */
+function listed(value: unknown): string | undefined {
+  if (Array.isArray(value)) return idIn(value[0])
+  if (typeof value !== 'object' || value === null) return undefined
+  const list = Object.values(value).find((each) => Array.isArray(each) && each.length > 0)
+  return list === undefined ? undefined : listed(list)
+}
+
+export interface Ask {
+  method: string
+  path: string
+  as?: string
+  headers?: Record<string, string>
+  query?: string
+  body?: string
+  patienceMs?: number
+}
+
+/** What came back; undefined when the server took its time on purpose (streams, long polls). */
+export async function ask(
+  world: World,
+  { method, path, as, headers = {}, query, body, patienceMs = 3_000 }: Ask,
+): Promise<{ status: number; body: string; headers: Headers } | undefined> {
+  const signal = AbortSignal.timeout(patienceMs)
+  try {
+    const response = await fetch(`${world.url}${path}${query === undefined ? '' : `?${query}`}`, {
+      method,
+      signal,
+      redirect: 'manual',
+      headers: {
+        ...(as === undefined ? {} : { authorization: `Bearer ${as}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body }),
+    })
+    if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
+      await response.body?.cancel()
+      return { status: response.status, body: '', headers: response.headers }
+    }
+    return { status: response.status, body: await response.text(), headers: response.headers }
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
+  }
+}
