@@ -1,17 +1,7 @@
-import { sign, verify, type KeyObject } from 'node:crypto'
-import { toBinary } from '@bufbuild/protobuf'
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import { BusPacketSchema, type BusPacket } from '@wheelhouse/contract/proto/cap_pb'
+import { type KeyObject, verify } from 'node:crypto'
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 
 const SIGNATURE_FIELD = 14
-
-/** The bytes of the packet with its ECDSA P-256 signature in field 14, ASN.1 DER (jobs.md §29.5). */
-export function signPacket(packet: BusPacket, privateKey: KeyObject): Uint8Array {
-  const bare = toBinary(BusPacketSchema, { ...packet, signature: new Uint8Array() })
-  const signature = sign('sha256', bare, privateKey)
-  const field = new BinaryWriter().tag(SIGNATURE_FIELD, WireType.LengthDelimited).bytes(signature).finish()
-  return Buffer.concat([bare, field])
-}
 
 /**
  * Whether received bytes are signed by the holder of the key. The field is cut out of the bytes as they came, because

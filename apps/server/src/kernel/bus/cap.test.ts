@@ -4,6 +4,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { BusPacketSchema, JobPriority, JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { assert, property, uint8Array } from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { signPacket } from '@wheelhouse/sdk/worker-signature'
 import {
   decodePacket,
   encodePacket,
@@ -13,7 +14,7 @@ import {
   readsAsPacket,
   streamFrame,
 } from './cap.ts'
-import { signPacket, verifyPacket } from './cap-signature.ts'
+import { verifyPacket } from './cap-signature.ts'
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
 const result = () =>

@@ -635,6 +635,8 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     },
     async workersLost(lost) {
       if (lost.length === 0) return
+      // What was known of who listens was known with them.
+      listeners.clear()
       const gone = new Set(lost)
       const entries = [...active.values()].filter(({ worker }) => worker !== null && gone.has(worker))
       const given = entries.filter(({ claimed }) => claimed.recoveries >= MAX_RECOVERIES)
