@@ -17,7 +17,7 @@ const Flag = Type.Optional(Type.Boolean())
 
 /** What was found of the bundle's signature: who signed it, or why nobody counts. */
 export const PackSignature = Type.Object({
-  state: OneOf(['verified', 'unsigned', 'untrusted', 'unchecked']),
+  state: OneOf(['verified', 'unsigned', 'untrusted']),
   key_id: Type.Optional(Type.String()),
 })
 

@@ -40,7 +40,7 @@ import { policyQuestion } from './check.ts'
  * Bundles and their history (jobs.md §10). A change is in force on this replica when its answer is sent, and on the others with
  * the nudge; its row of the trail is written with it.
  */
-export const bundleRoutes = ({ db, policy, events, jobs: engine }: Kernel) =>
+export const bundleRoutes = ({ db, policy, events, jobs: engine, tenantConfig }: Kernel) =>
   serve('jobs', jobs.policyBundles, {
     async listPolicySnapshots({ principal }) {
       // What is in force is recorded when it is loaded first.
@@ -97,7 +97,7 @@ export const bundleRoutes = ({ db, policy, events, jobs: engine }: Kernel) =>
       const id = bundleId(params, query)
       const { content } = body
       if (content !== undefined) checkContent(content)
-      const question = policyQuestion(principal, body.request ?? {}, engine)
+      const question = await policyQuestion(principal, body.request ?? {}, { jobs: engine, tenantConfig })
       return checkResponse(simulate(await listDocuments(tx), { id, content }, question).decision)
     },
 

@@ -38,6 +38,7 @@ export {
   listDocuments,
   policyRevision,
   putDocument,
+  raiseRevision,
 } from './store.ts'
 export { expectedRevision, revisionTag } from './revision-tag.ts'
 export { type DefaultDecision, putDefaultDecision, settingsContent } from './settings.ts'

@@ -11,6 +11,8 @@ export interface Effective {
   data: Data
   /** `data` as workers get it in their environment. */
   json: string
+  /** The section that policy looks at, alone; null without one. */
+  safety: { readonly safety: unknown } | null
 }
 
 /** A shallow merge in the order of the scopes: a later one replaces whole top-level values. */
@@ -24,6 +26,7 @@ export function mergeDocuments(documents: readonly Pick<Document, 'scope' | 'dat
     hash: contentHash(data),
     data,
     json: JSON.stringify(data),
+    safety: data['safety'] === undefined ? null : { safety: data['safety'] },
   }
 }
 
