@@ -47,7 +47,9 @@ export interface Brakes {
 const NONE: TenantBrakes = { topics: new Map(), pools: new Map(), drained: new Map(), limits: new Map() }
 const REREAD_MS = 5000
 /** Jobs of a topic that was paused elsewhere are set aside as they are claimed, so a full look is rare. */
-const LOOK_MS = 10_000
+const LOOK_MS = 5000
+/** Who waits for a worker is looked at again within this time; who waits longer, waits for something else. */
+const SOON_MS = 3000
 const DEPTH_MS = 1000
 const FULL_RETRY_MS = 5000
 const BATCH = 5000
@@ -74,15 +76,23 @@ export function openBrakes({ db, bus, clock }: { db: Db; bus: Bus; clock: Clock 
   let known = new Map<string, TenantBrakes>()
   let readAt = 0
   let reading: Promise<void> | undefined
+  /** The reading that sees the last change known of. */
+  let changing: Promise<void> = Promise.resolve()
   let lookAt = 0
   const depths = new Map<string, { n: number; until: Instant }>()
   const listeners: (() => void)[] = []
-  const listening: Listening = bus.onWake('queues', () => {
+  /** Reads what was changed and acts on it. What fails here is done by the next reading and the sweep. */
+  function changedNow(): void {
     lookAt = 0
-    read()
-      .then(() => listeners.forEach((run) => run()))
-      .catch(() => undefined)
-  })
+    // A reading under way may have begun before the change.
+    const mine = (reading ?? Promise.resolve()).catch(() => undefined).then(read)
+    changing = mine
+    mine.then(
+      () => listeners.forEach((run) => run()),
+      () => undefined,
+    )
+  }
+  const listening: Listening = bus.onWake('queues', changedNow)
 
   async function load(): Promise<void> {
     const [settings, drains] = await db.engine(async (tx) => [
@@ -121,14 +131,15 @@ export function openBrakes({ db, bus, clock }: { db: Db; bus: Bus; clock: Clock 
   }
 
   async function fresh(tenantId: string): Promise<TenantBrakes> {
+    await changing.catch(() => undefined)
     if (readAt === 0 || clock.now() - readAt > REREAD_MS) await read()
     return known.get(tenantId) ?? NONE
   }
 
   const changed = (tx: Tx): void =>
     tx.afterCommit(() => {
-      // Here at once; elsewhere by the bus, or by the next reading.
-      void read().catch(() => undefined)
+      // Elsewhere by the bus, or by the next reading.
+      changedNow()
       bus.wake('queues')
     })
 
@@ -156,9 +167,10 @@ export function openBrakes({ db, bus, clock }: { db: Db; bus: Bus; clock: Clock 
           moved = await db.engine((tx) =>
             tx.run(sql`
               with mine as (
-                select tenant_id, id from job_queue where tenant_id = ${tenantId} and topic = ${topic} and state = 'ready'
+                select tenant_id, id from job_queue where tenant_id = ${tenantId} and topic = ${topic}
+                  and (state = 'ready' or (state = 'waiting' and attempt = 1 and run_at <= ${at(clock.now() + SOON_MS)}))
                 order by tenant_id, id limit ${BATCH} for update skip locked)
-              update job_queue q set state = 'paused' from mine m where m.tenant_id = q.tenant_id and m.id = q.id`),
+              update job_queue q set state = 'paused', run_at = null from mine m where m.tenant_id = q.tenant_id and m.id = q.id`),
           )
       }
   }

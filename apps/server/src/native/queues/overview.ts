@@ -34,6 +34,7 @@ export async function overview({ jobs, tenantConfig }: Kernel, tx: Tx, tenantId:
     ...Object.keys(configured?.topics ?? {}),
     ...brakes.topics.keys(),
     ...brakes.limits.keys(),
+    ...live.flatMap(({ capabilities }) => capabilities.filter((each) => each.startsWith('job.'))),
   ])
   const topics = [...names].sort().map((topic) => {
     const mine = rows.filter((row) => row.topic === topic)
