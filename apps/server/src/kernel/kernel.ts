@@ -31,6 +31,7 @@ import { openReadiness, type Readiness } from './readiness/index.ts'
 import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
 import { openTenantConfig, type TenantConfig } from './tenant-config/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
+import { openWorkflows, type Workflows } from './workflows/index.ts'
 
 /** What every domain stands on. A domain takes the parts it needs: `({ db, jobs }: Kernel) => serve(…)`. */
 export interface Kernel {
@@ -64,6 +65,8 @@ export interface Kernel {
   locks: Locks
   /** The one door to whatever changes the world. */
   jobs: JobEngine
+  /** Runs of workflows. */
+  workflows: Workflows
   authenticator: Authenticator
   tokens: Tokens
   /** Who is who on NATS, and the end of what a principal holds. */
@@ -154,6 +157,23 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     log,
     onDispatch: (topic) => metrics.dispatched(topic),
   })
+  const workflows = await openWorkflows({
+    db,
+    bus,
+    feed,
+    accounts,
+    approvals,
+    artifacts,
+    jobs,
+    policy,
+    egress,
+    schedule,
+    tenantConfig,
+    clock,
+    log,
+    keptMs: config.retention.jobsMs,
+    resultLifeMs: config.retention.jobsMs,
+  })
   const readiness = openReadiness({ db, bus, identity })
   return {
     config,
@@ -177,6 +197,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     artifacts,
     locks: openLocks({ clock }),
     jobs,
+    workflows,
     authenticator: authentication,
     tokens: openTokens(db, clock, vault, rules),
     identity,
@@ -186,10 +207,13 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     derivedKey: (purpose) => createHmac('sha256', root).update(purpose).digest(),
     async start() {
       await agents.start()
-      if (config.roles.includes('engine')) await jobs.start()
+      if (!config.roles.includes('engine')) return
+      await jobs.start()
+      workflows.start()
     },
     async close() {
       await readiness.close()
+      await workflows.stop()
       await jobs.stop()
       await agents.close()
       await schedule.close()

@@ -23,6 +23,8 @@ export const CRASH_POINTS = [
   'end:before-commit',
   'end:after-commit',
   'approve:after-commit',
+  'run:before-commit',
+  'run:after-commit',
   'artifact:before-rename',
   'artifact:after-rename',
 ] as const

@@ -45,6 +45,8 @@ export interface JobEngine extends Jobs {
   brakes: Brakes
   /** Packets for the stream's sockets of one tenant. */
   frames(tenantId: string, listener: (frame: { jobId: string; bytes: Uint8Array }) => void): () => void
+  /** Shows a packet to those sockets. */
+  showFrame(tenantId: string, bytes: Uint8Array): void
   /** Begins to dispatch, to listen to the bus and to sweep. Without it jobs are taken and kept (a replica without the role `engine`). */
   start(): Promise<void>
   /** Lets running verbs go, stores what is in flight. What workers do goes on. */
@@ -222,6 +224,7 @@ export function openJobs(options: JobsOptions): JobEngine {
     submitBatched: submission.submitBatched,
     submitAgain: (principal, jobId, again) => submitAgain(db, submission.submitBatched, principal, jobId, again),
     submitMany: submission.submitMany,
+    showFrame: (tenantId, bytes) => signals.showBytes(tenantId, bytes),
     onRunWork: (listener) => void runListeners.push(listener),
 
     async submitAndWait(principal, verb, input, { waitMs, signal, prepare, ...submitOptions }) {

@@ -1,0 +1,1 @@
+export { type Workflows, openWorkflows } from './workflows.ts'

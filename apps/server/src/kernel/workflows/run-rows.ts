@@ -1,0 +1,213 @@
+import { LRUCache } from 'lru-cache'
+import { at, jsonb, sql, type Tx } from '../db/index.ts'
+import type { Instant } from '../clock/index.ts'
+import type { Principal } from '../identity/index.ts'
+import type { Plan } from './plan.ts'
+import type { RunState, RunStatus, StepError, TimelineEvent } from './state.ts'
+
+/** What stays the same in the life of a run. */
+export interface RunFacts {
+  id: string
+  workflowId: string
+  revision: number
+  /** Who started it, as they were then: its jobs are theirs. */
+  principal: Principal
+  triggeredBy: string
+  teamId: string
+  labels: Readonly<Record<string, string>>
+  metadata: Readonly<Record<string, string>>
+  idempotencyKey: string | null
+  rerunOf: string | null
+  rerunStep: string | null
+  parentRunId: string | null
+  parentStep: string | null
+  depth: number
+  dryRun: boolean
+  createdAt: Instant
+}
+
+export interface RunRow extends RunFacts {
+  status: RunStatus
+  input: Record<string, unknown>
+  context: Record<string, unknown>
+  output: Record<string, unknown> | null
+  error: StepError | null
+  startedAt: Instant | null
+  completedAt: Instant | null
+  updatedUs: number
+}
+
+const facts = sql`id, workflow_id as "workflowId", revision, principal, triggered_by as "triggeredBy", team_id as "teamId", labels, metadata,
+  idempotency_key as "idempotencyKey", rerun_of as "rerunOf", rerun_step as "rerunStep", parent_run_id as "parentRunId",
+  parent_step as "parentStep", depth, dry_run as "dryRun", created_at as "createdAt"`
+export const runColumns = sql`${facts}, status, input, context, output, error, started_at as "startedAt", completed_at as "completedAt",
+  updated_us as "updatedUs"`
+
+export const findRun = (tx: Tx, id: string): Promise<RunRow | undefined> =>
+  tx.maybe<RunRow>(sql`select ${runColumns} from runs where id = ${id}`)
+
+/** The head of a run's row, locked: undefined when it is not there, or (`skip`) when somebody else has it. */
+export const lockRun = (
+  tx: Tx,
+  id: string,
+  skip: boolean,
+): Promise<{ writeNo: number; nextSeq: number; status: RunStatus } | undefined> =>
+  tx.maybe(sql`select write_no as "writeNo", next_seq as "nextSeq", status from runs where id = ${id}
+    for update ${skip ? sql`skip locked` : sql``}`)
+
+export async function insertRun(tx: Tx, run: RunRow): Promise<void> {
+  await tx.run(sql`
+    insert into runs (tenant_id, id, workflow_id, revision, status, input, context, dry_run, principal, principal_id, triggered_by, team_id,
+      labels, metadata, idempotency_key, rerun_of, rerun_step, parent_run_id, parent_step, depth, created_at, started_at, updated_us)
+    values (${tx.tenantId}, ${run.id}, ${run.workflowId}, ${run.revision}, ${run.status}, ${jsonb(run.input)}, ${jsonb(run.context)},
+      ${run.dryRun}, ${jsonb(run.principal)}, ${run.principal.id}, ${run.triggeredBy}, ${run.teamId}, ${jsonb(run.labels)},
+      ${jsonb(run.metadata)}, ${run.idempotencyKey}, ${run.rerunOf}, ${run.rerunStep}, ${run.parentRunId}, ${run.parentStep}, ${run.depth},
+      ${at(run.createdAt)}, ${at(run.startedAt)}, ${run.updatedUs})`)
+}
+
+/** Writes what an event may change of the run itself. `context`: undefined where it is as it was. */
+export async function writeRun(
+  tx: Tx,
+  state: RunState,
+  head: { writeNo: number; nextSeq: number; updatedUs: number; context: string | undefined },
+): Promise<void> {
+  await tx.query(
+    `update runs set status = $2, write_no = $3, next_seq = $4, updated_us = $5, context = coalesce($6::jsonb, context), output = $7::jsonb,
+       error = $8::jsonb, started_at = $9, completed_at = $10 where id = $1`,
+    [
+      state.id,
+      state.status,
+      head.writeNo,
+      head.nextSeq,
+      head.updatedUs,
+      head.context ?? null,
+      state.output === undefined ? null : JSON.stringify(state.output),
+      state.error === undefined ? null : JSON.stringify(state.error),
+      at(state.startedAt),
+      at(state.completedAt),
+    ],
+  )
+}
+
+/** What a run has yet to take in. */
+export interface Waiting {
+  n: number
+  kind: string
+  step: string
+  jobId: string | null
+  body: unknown
+}
+
+export async function readInbox(tx: Tx, runId: string, limit: number): Promise<Waiting[]> {
+  const { rows } = await tx.query<Waiting & Record<string, unknown>>(
+    `select n, kind, step_key as step, job_id as "jobId", body from run_inbox where run_id = $1 order by n limit $2`,
+    [runId, limit],
+  )
+  return rows
+}
+
+export const clearInbox = (tx: Tx, runId: string, ns: readonly number[]): Promise<unknown> =>
+  tx.query(`delete from run_inbox where run_id = $1 and n = any($2::bigint[])`, [runId, ns])
+
+export const tellRun = (
+  tx: Tx,
+  runId: string,
+  entry: { kind: string; step?: string; body?: unknown },
+): Promise<number> =>
+  tx.run(sql`
+    insert into run_inbox (tenant_id, run_id, kind, step_key, body)
+    values (${tx.tenantId}, ${runId}, ${entry.kind}, ${entry.step ?? ''}, ${jsonb(entry.body ?? null)})`)
+
+export interface TimerRow {
+  step: string
+  purpose: 'delay' | 'retry' | 'timeout'
+  attempt: number
+}
+
+/** Timers that are over, taken away. */
+export const takeTimers = (tx: Tx, runId: string, now: Instant): Promise<TimerRow[]> =>
+  tx.many<TimerRow>(sql`
+    delete from run_timers where run_id = ${runId} and fires_at <= ${at(now)} returning step_key as step, purpose, attempt`)
+
+export async function setTimers(tx: Tx, runId: string, timers: readonly (TimerRow & { at: Instant })[]): Promise<void> {
+  if (timers.length === 0) return
+  await tx.query(
+    `insert into run_timers (tenant_id, run_id, step_key, purpose, attempt, fires_at)
+     select $1, $2, step, purpose, attempt, fires_at from unnest($3::text[], $4::text[], $5::int[], $6::timestamptz[]) as t(step, purpose, attempt, fires_at)
+     on conflict (tenant_id, run_id, step_key, purpose) do update set attempt = excluded.attempt, fires_at = excluded.fires_at`,
+    [
+      tx.tenantId,
+      runId,
+      timers.map(({ step }) => step),
+      timers.map(({ purpose }) => purpose),
+      timers.map(({ attempt }) => attempt),
+      timers.map((timer) => at(timer.at)),
+    ],
+  )
+}
+
+/** Steps that have ended need no timers; undefined: the whole run. */
+export const dropTimers = (tx: Tx, runId: string, steps: readonly string[] | undefined): Promise<unknown> =>
+  steps === undefined
+    ? tx.query(`delete from run_timers where run_id = $1`, [runId])
+    : tx.query(`delete from run_timers where run_id = $1 and step_key = any($2::text[])`, [runId, steps])
+
+/** More of a timeline is not kept; the oldest go first. */
+const KEPT_EVENTS = 25_000
+const TRIM_EVERY = 1000
+
+/** Appends to the timeline; returns the number of the next event. */
+export async function appendEvents(
+  tx: Tx,
+  runId: string,
+  events: readonly TimelineEvent[],
+  now: Instant,
+  nextSeq: number,
+): Promise<number> {
+  if (events.length === 0) return nextSeq
+  const of = <V>(pick: (event: TimelineEvent) => V): V[] => events.map(pick)
+  await tx.query(
+    `insert into run_events (tenant_id, run_id, seq, at, type, step_key, job_id, status, result_ptr, message, data)
+     select $1, $2, $3 + n - 1, $4, type, step, job, status, ptr, message, data::jsonb
+       from unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) with ordinality
+         as e(type, step, job, status, ptr, message, data, n)`,
+    [
+      tx.tenantId,
+      runId,
+      nextSeq,
+      at(now),
+      of(({ type }) => type),
+      of(({ step }) => step ?? null),
+      of(({ jobId }) => jobId ?? null),
+      of(({ status }) => status ?? null),
+      of(({ resultPtr }) => resultPtr ?? null),
+      of(({ message }) => message?.slice(0, 8000) ?? null),
+      of(({ data }) => (data === undefined ? null : JSON.stringify(data))),
+    ],
+  )
+  const next = nextSeq + events.length
+  if (next > KEPT_EVENTS && Math.floor(next / TRIM_EVERY) > Math.floor(nextSeq / TRIM_EVERY))
+    await tx.query(`delete from run_events where run_id = $1 and seq < $2`, [runId, next - KEPT_EVENTS])
+  return next
+}
+
+/** Jobs to be cancelled after this commit. */
+export const noteCancels = (tx: Tx, runId: string, jobIds: readonly string[], reason: string): Promise<unknown> =>
+  tx.query(
+    `insert into run_cancels (tenant_id, job_id, run_id, reason) select $1, job, $2, $3 from unnest($4::text[]) as c(job) on conflict do nothing`,
+    [tx.tenantId, runId, reason, jobIds],
+  )
+
+/** Plans do not change once they are saved. */
+const plans = new LRUCache<string, Plan>({ max: 500 })
+
+export async function planOf(tx: Tx, workflowId: string, revision: number): Promise<Plan> {
+  const key = `${tx.tenantId} ${revision} ${workflowId}`
+  const known = plans.get(key)
+  if (known) return known
+  const { plan } = await tx.one<{ plan: Plan }>(
+    sql`select plan from workflow_versions where workflow_id = ${workflowId} and revision = ${revision}`,
+  )
+  plans.set(key, plan)
+  return plan
+}

@@ -1,0 +1,77 @@
+import type { Artifacts } from '../artifacts/index.ts'
+import type { Instant } from '../clock/index.ts'
+import { sql, type Tx } from '../db/index.ts'
+import { parsePointer, readValue } from '../jobs/index.ts'
+import type { RunEvent } from './state.ts'
+
+/** Results up to this size stand in the run itself (jobs.md 21.5); larger ones are pointed at. */
+const INLINE_BYTES = 256 * 1024
+
+interface EndedJob {
+  id: string
+  state: string
+  result: string | null
+  resultPtr: string | null
+  code: string | null
+  message: string | null
+}
+
+type JobEnded = Extract<RunEvent, { kind: 'job-ended' }>
+
+function readable(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** What a worker left behind its pointer, if that is ours and small enough; undefined otherwise. */
+async function outputOf(tx: Tx, artifacts: Artifacts, job: EndedJob, now: Instant): Promise<string | undefined> {
+  if (job.result !== null) return job.result
+  const pointer = parsePointer(job.resultPtr ?? `res:${job.id}`)
+  if (!pointer) return undefined
+  if (pointer.kind !== 'artifact') return (await readValue(tx, pointer.key, now))?.toString()
+  const artifact = await artifacts.find(tx, pointer.id)
+  if (!artifact || artifact.sizeBytes > INLINE_BYTES) return undefined
+  return (await artifacts.read(tx.tenantId, pointer.id)).content.toString()
+}
+
+/** How the named jobs ended, in the words of the engine; a job that has not ended is left out. */
+export async function jobEnds(
+  tx: Tx,
+  artifacts: Artifacts,
+  told: readonly { step: string; jobId: string }[],
+  now: Instant,
+): Promise<JobEnded[]> {
+  if (told.length === 0) return []
+  const jobs = await tx.many<EndedJob>(sql`
+    select id, state, result, result_ptr as "resultPtr", error_code as code, error_message as message
+      from jobs where id = any(${told.map(({ jobId }) => jobId)}) and state <> 'open'`)
+  const byId = new Map(jobs.map((job) => [job.id, job]))
+  const events: JobEnded[] = []
+  for (const { step, jobId } of told) {
+    const job = byId.get(jobId)
+    if (!job) continue
+    if (job.state !== 'succeeded') {
+      const kind = job.state as 'failed' | 'timed_out' | 'cancelled' | 'denied'
+      const code = job.code ?? ''
+      const message = job.message !== null && job.message !== '' ? job.message : code === '' ? `the job ${kind}` : code
+      events.push({ kind: 'job-ended', step, jobId, end: { kind, code, message } })
+      continue
+    }
+    const text = await outputOf(tx, artifacts, job, now)
+    const inline = text !== undefined && Buffer.byteLength(text) <= INLINE_BYTES
+    events.push({
+      kind: 'job-ended',
+      step,
+      jobId,
+      end: {
+        kind: 'succeeded',
+        ...(job.resultPtr !== null || text !== undefined ? { resultPtr: job.resultPtr ?? `redis://res:${jobId}` } : {}),
+        ...(inline ? { output: readable(text) } : {}),
+      },
+    })
+  }
+  return events
+}

@@ -1,0 +1,73 @@
+import type { Instant } from '../clock/index.ts'
+import { sql, type Tx } from '../db/index.ts'
+import { microseconds } from '../jobs/index.ts'
+import { compileSchema, describeProblems } from '../schemas/index.ts'
+import { freshSteps, type Held } from './held.ts'
+import type { Plan } from './plan.ts'
+import { insertRun, planOf, type RunRow, tellRun } from './run-rows.ts'
+import type { Effect } from './state.ts'
+import { writeSteps } from './step-rows.ts'
+
+const MAX_DEPTH = 10
+
+/** A workflow as it was saved last. */
+export async function newestPlan(tx: Tx, workflowId: string): Promise<{ revision: number; plan: Plan } | undefined> {
+  const found = await tx.maybe<{ revision: number }>(sql`select revision from workflows where id = ${workflowId}`)
+  return found && { revision: found.revision, plan: await planOf(tx, workflowId, found.revision) }
+}
+
+/** Why an input does not fit a workflow (jobs.md 8), or undefined when it does. */
+export function inputProblem(plan: Plan, input: unknown): string | undefined {
+  if (plan.inputSchema === undefined || plan.inputSchema === null) return undefined
+  const problems = compileSchema(plan.inputSchema).problems(input)
+  return problems.length === 0 ? undefined : describeProblems(problems)
+}
+
+/** A run and its steps are recorded; it begins with its first turn. */
+export async function recordRun(tx: Tx, plan: Plan, row: RunRow): Promise<void> {
+  await insertRun(tx, row)
+  await writeSteps(tx, row.id, freshSteps(plan))
+}
+
+/** Records a run that is a step of another. Returns why it cannot be. */
+export async function startSubRun(
+  tx: Tx,
+  { facts, state }: Held,
+  { step, runId, workflowId, input }: Extract<Effect, { kind: 'start-run' }>,
+  now: Instant,
+): Promise<string | undefined> {
+  if (facts.depth >= MAX_DEPTH) return `sub-workflows are nested more than ${MAX_DEPTH} deep`
+  const found = await newestPlan(tx, workflowId)
+  if (!found) return `workflow ${workflowId} not found`
+  const given = typeof input === 'object' && input !== null && !Array.isArray(input) ? { ...input } : { value: input }
+  const problem = inputProblem(found.plan, given)
+  if (problem !== undefined) return `input schema validation failed: ${problem}`
+  await recordRun(tx, found.plan, {
+    id: runId,
+    workflowId,
+    revision: found.revision,
+    status: 'pending',
+    input: given as Record<string, unknown>,
+    context: {},
+    output: null,
+    error: null,
+    dryRun: false,
+    principal: facts.principal,
+    triggeredBy: facts.triggeredBy,
+    teamId: facts.teamId,
+    labels: facts.labels,
+    metadata: { parent_run_id: state.id, parent_step: step },
+    idempotencyKey: null,
+    rerunOf: null,
+    rerunStep: null,
+    parentRunId: state.id,
+    parentStep: step,
+    depth: facts.depth + 1,
+    createdAt: now,
+    startedAt: null,
+    completedAt: null,
+    updatedUs: microseconds(now),
+  })
+  await tellRun(tx, runId, { kind: 'start' })
+  return undefined
+}

@@ -1,0 +1,576 @@
+import { contentHash } from '../policy/index.ts'
+import { mask } from '../audit/index.ts'
+import type { Accounts, Bus } from '../bus/index.ts'
+import type { Approvals } from '../approvals/index.ts'
+import type { Artifacts } from '../artifacts/index.ts'
+import { type Clock, ids, type Instant } from '../clock/index.ts'
+import { crashPoint } from '../crash/index.ts'
+import { at, sql, type Tx } from '../db/index.ts'
+import { type Feed, publish } from '../events/index.ts'
+import { actorOf } from '../identity/index.ts'
+import { type JobEngine, microseconds, type StepJob } from '../jobs/index.ts'
+import { advance, beginChild } from './advance.ts'
+import { type Alert, sendAlert } from './alert.ts'
+import { copyOf, differs, type Held, HeldRuns, sizeOf } from './held.ts'
+import {
+  appendEvents,
+  clearInbox,
+  dropTimers,
+  lockRun,
+  noteCancels,
+  readInbox,
+  setTimers,
+  takeTimers,
+  tellRun,
+  type TimerRow,
+  type Waiting,
+  writeRun,
+} from './run-rows.ts'
+import type { Effect, RunEvent, RunStatus, StepRun, TimelineEvent } from './state.ts'
+import { stepJob } from './step-job.ts'
+import { jobEnds } from './step-result.ts'
+import {
+  cancelChildren,
+  childOutputs,
+  insertChildren,
+  nextChildren,
+  stepOf,
+  stepsByKey,
+  writeSteps,
+} from './step-rows.ts'
+import { startSubRun } from './sub-run.ts'
+import type { World } from './world.ts'
+import { worldFor } from './world-for.ts'
+
+export interface TurnParts {
+  clock: Clock
+  bus: Bus
+  feed: Feed
+  accounts: Accounts
+  approvals: Approvals
+  artifacts: Artifacts
+  jobs: JobEngine
+  /** How long values live that are too large for the run's own rows. */
+  resultLifeMs: number
+}
+
+/** What is to be done once the turn is committed. */
+export interface Turned {
+  status: RunStatus
+  /** There is more to take in. */
+  more: boolean
+  /** Jobs wait to be cancelled. */
+  cancels: boolean
+  /** Other runs that were told something. */
+  told: string[]
+  /** The earliest of the timers that were set. */
+  timerAt?: Instant
+}
+
+export interface TurnOptions {
+  /** Undefined is returned when somebody else has the run. */
+  skip: boolean
+  /** Events that do not come from the inbox. */
+  events?: readonly RunEvent[]
+}
+
+/** Most children that begin in one transaction, and most entries that are taken in. */
+const CHILDREN = 500
+const ENTRIES = 500
+/** Children's outputs together stand in their parent up to this size, else behind a pointer. */
+const COLLECT_BYTES = 1024 * 1024
+
+export const TERMINAL: ReadonlySet<RunStatus> = new Set(['succeeded', 'failed', 'timed_out', 'cancelled'])
+
+/** What the inbox and the approval of a step name it by. */
+export const stepReference = (runId: string, step: string): string => `${runId}:${step}`
+
+/** One turn of a run: what it has yet to take in is taken in, and what follows is done, in the caller's transaction. */
+export type Turn = (tx: Tx, runId: string, options: TurnOptions) => Promise<Turned | undefined>
+
+export function openRunTurn(parts: TurnParts): Turn {
+  const runs = new HeldRuns()
+  return async (tx, runId, { skip, events = [] }) => {
+    const head = await lockRun(tx, runId, skip)
+    if (!head) return undefined
+    const held = await runs.take(tx, runId, head.writeNo)
+    const turning = new Turning(parts, tx, held, head)
+    const turned = await turning.run(events)
+    tx.afterCommit(() => runs.put(tx.tenantId, held, turning.writeNo))
+    return turned
+  }
+}
+
+/** The work of one turn. Nothing of it outlives the transaction. */
+class Turning {
+  readonly #parts: TurnParts
+  readonly #tx: Tx
+  readonly #held: Held
+  readonly #now: Instant
+  readonly #before = new Map<string, StepRun>()
+  readonly #statusBefore: RunStatus
+  readonly #timeline: TimelineEvent[] = []
+  readonly #submits: Extract<Effect, { kind: 'submit' }>[] = []
+  readonly #timers = new Map<string, TimerRow & { at: Instant }>()
+  readonly #cancels = new Map<string, string>()
+  readonly #told = new Set<string>()
+  readonly #alerts: Alert[] = []
+  readonly #shown = new Map<string, StepRun>()
+  #world: World | undefined
+  #effects: Effect[] = []
+  #begun = 0
+  #nextSeq: number
+  #wrote = false
+  writeNo: number
+
+  constructor(parts: TurnParts, tx: Tx, held: Held, head: { writeNo: number; nextSeq: number }) {
+    this.#parts = parts
+    this.#tx = tx
+    this.#held = held
+    this.#now = parts.clock.now()
+    this.#statusBefore = held.state.status
+    this.#nextSeq = head.nextSeq
+    this.writeNo = head.writeNo
+    for (const [key, step] of held.state.steps) this.#before.set(key, copyOf(step))
+  }
+
+  async run(extra: readonly RunEvent[]): Promise<Turned> {
+    const { state } = this.#held
+    const inbox = await readInbox(this.#tx, state.id, ENTRIES)
+    const timers = this.#held.timed ? await takeTimers(this.#tx, state.id, this.#now) : []
+    await this.#loadChildren([...inbox.map(({ step }) => step), ...timers.map(({ step }) => step)])
+    this.#world = await worldFor(this.#tx, this.#held.plan, this.#now)
+    for (const event of await this.#eventsOf(inbox)) await this.#take(event)
+    for (const timer of timers)
+      await this.#take(timer.step === '' ? { kind: 'run-timeout' } : { kind: 'timer', ...timer })
+    for (const event of extra) await this.#take(event)
+    if (inbox.length > 0)
+      await clearInbox(
+        this.#tx,
+        state.id,
+        inbox.map(({ n }) => n),
+      )
+    return this.#finish(inbox.length === ENTRIES)
+  }
+
+  /** Steps that are no top-level ones are children: their rows come to hand by themselves. */
+  async #loadChildren(keys: readonly string[]): Promise<void> {
+    const { state } = this.#held
+    const wanted = [...new Set(keys)].filter((key) => key !== '' && !state.steps.has(key))
+    if (wanted.length === 0) return
+    for (const row of await stepsByKey(this.#tx, state.id, wanted)) this.#hand(stepOf(row))
+  }
+
+  #hand(step: StepRun): StepRun {
+    const known = this.#held.state.steps.get(step.key)
+    if (known) return known
+    this.#held.state.steps.set(step.key, step)
+    this.#before.set(step.key, copyOf(step))
+    return step
+  }
+
+  async #eventsOf(inbox: readonly Waiting[]): Promise<RunEvent[]> {
+    const ended = await jobEnds(
+      this.#tx,
+      this.#parts.artifacts,
+      inbox.flatMap(({ kind, step, jobId }) => (kind === 'job-ended' && jobId !== null ? [{ step, jobId }] : [])),
+      this.#now,
+    )
+    const byJob = new Map(ended.map((event) => [event.jobId, event]))
+    return inbox.flatMap(({ kind, step, jobId, body }): RunEvent[] => {
+      switch (kind) {
+        case 'job-ended': {
+          const event = jobId === null ? undefined : byJob.get(jobId)
+          return event ? [event] : []
+        }
+        case 'begin':
+          this.#effects.push({ kind: 'begin-children', step, count: (body as { count: number }).count })
+          return []
+        case 'start':
+          return [{ kind: 'start' }]
+        default:
+          return [{ ...(body as object), kind, step } as RunEvent]
+      }
+    })
+  }
+
+  async #take(event: RunEvent): Promise<void> {
+    // Of a child whose row is gone, or of a step that the plan does not know.
+    if ('step' in event && !this.#held.state.steps.has(event.step)) return
+    this.#push(advance(this.#held.plan, this.#held.state, event, this.#theWorld()))
+    await this.#drain()
+  }
+
+  #theWorld(): World {
+    if (!this.#world) throw new Error('a turn without its world')
+    return this.#world
+  }
+
+  #push(effects: readonly Effect[]): void {
+    this.#effects.push(...effects)
+  }
+
+  /** Does what is to be done until nothing follows any more; jobs are submitted together. */
+  async #drain(): Promise<void> {
+    for (;;) {
+      const effect = this.#effects.shift()
+      if (effect) await this.#apply(effect)
+      else if (this.#submits.length > 0) await this.#submit()
+      else return
+    }
+  }
+
+  async #apply(effect: Effect): Promise<void> {
+    const { state } = this.#held
+    switch (effect.kind) {
+      case 'submit':
+        this.#submits.push(effect)
+        return
+      case 'timeline':
+        this.#timeline.push(effect.event)
+        return
+      case 'timer':
+        this.#held.timed = true
+        this.#timers.set(`${effect.step} ${effect.purpose}`, effect)
+        return
+      case 'run-timer':
+        this.#held.timed = true
+        this.#timers.set('', { step: '', purpose: 'timeout', attempt: 0, at: effect.at })
+        return
+      case 'cancel-job':
+        this.#cancels.set(effect.jobId, effect.reason)
+        return
+      case 'cancel-run':
+        await this.#cancelRun(effect.runId, effect.reason)
+        return
+      case 'make-children':
+        await insertChildren(this.#tx, state.id, effect.step, effect.items, effect.from ?? 0)
+        return
+      case 'begin-children':
+        await this.#beginChildren(effect.step, effect.count)
+        return
+      case 'collect-children':
+        await this.#collect(effect.step, effect.last === true)
+        return
+      case 'cancel-children':
+        await this.#cancelChildren(effect.step, effect.reason)
+        return
+      case 'ask':
+        await this.#ask(effect)
+        return
+      case 'withdraw':
+        await this.#parts.approvals.withdraw(this.#tx, 'step', stepReference(state.id, effect.step))
+        return
+      case 'notify':
+        this.#alerts.push(effect)
+        return
+      case 'start-run': {
+        const failed = await startSubRun(this.#tx, this.#held, effect, this.#now)
+        if (failed === undefined) this.#told.add(effect.runId)
+        else {
+          const error = { message: failed, code: 'sub_run_refused' }
+          const { step, runId } = effect
+          this.#push(
+            advance(
+              this.#held.plan,
+              state,
+              { kind: 'run-ended', step, runId, status: 'failed', error },
+              this.#theWorld(),
+            ),
+          )
+        }
+        return
+      }
+      default:
+        throw new Error(`The engine knows no effect ${(effect as { kind: string }).kind}`)
+    }
+  }
+
+  async #submit(): Promise<void> {
+    const { facts, plan, state } = this.#held
+    const taken = this.#submits.splice(0)
+    const order = Object.keys(plan.nodes)
+    const jobs = taken.map((effect): StepJob => {
+      const nodeId = state.steps.get(effect.step)?.nodeId ?? effect.step
+      return stepJob(effect, facts, state.input, order.indexOf(nodeId))
+    })
+    const told = await this.#parts.jobs.submitMany(this.#tx, facts.principal, jobs)
+    for (const [index, { step, jobId }] of taken.entries()) {
+      const answer = told[index]
+      if (!answer || !('code' in answer)) continue
+      const kind = answer.state === 'ended' ? answer.end : 'denied'
+      const end = { kind, code: answer.code, message: answer.message }
+      this.#push(advance(plan, state, { kind: 'job-ended', step, jobId, end }, this.#theWorld()))
+    }
+  }
+
+  /** What does not fit into this transaction is left to the next ones. */
+  async #beginChildren(nodeId: string, count: number): Promise<void> {
+    const { plan, state } = this.#held
+    const parent = state.steps.get(nodeId)
+    if (!parent?.children || parent.status !== 'running' || TERMINAL.has(state.status)) return
+    const now = Math.min(count, CHILDREN - this.#begun)
+    if (now > 0) {
+      const rows = await nextChildren(this.#tx, state.id, nodeId, parent.children.begun, now)
+      this.#begun += rows.length
+      for (const row of rows) {
+        // One of them may have failed at once, and the others with it.
+        if (parent.status !== 'running') return
+        this.#push(beginChild(plan, state, parent, this.#hand(stepOf(row)), this.#theWorld()))
+      }
+    }
+    if (count > now) {
+      await tellRun(this.#tx, state.id, { kind: 'begin', step: nodeId, body: { count: count - Math.max(0, now) } })
+      this.#told.add(state.id)
+    }
+  }
+
+  async #collect(nodeId: string, last: boolean): Promise<void> {
+    const { plan, state } = this.#held
+    await this.#writeSteps()
+    const rows = await childOutputs(this.#tx, state.id, nodeId, last)
+    const texts = rows.map(
+      ({ output, resultPtr }) => output ?? (resultPtr === null ? 'null' : JSON.stringify({ result_ptr: resultPtr })),
+    )
+    const text = last ? (texts[0] ?? 'null') : `[${texts.join(',')}]`
+    const collected = { kind: 'children-collected' as const, step: nodeId }
+    if (text.length <= COLLECT_BYTES) {
+      this.#push(advance(plan, state, { ...collected, output: JSON.parse(text) as unknown }, this.#theWorld()))
+      return
+    }
+    const key = `res:${stepReference(state.id, nodeId)}`
+    await this.#tx.run(sql`
+      insert into job_values (tenant_id, key, body, expires_at)
+      values (${this.#tx.tenantId}, ${key}, ${Buffer.from(text)}, ${at(this.#now + this.#parts.resultLifeMs)})
+      on conflict (tenant_id, key) do update set body = excluded.body, expires_at = excluded.expires_at`)
+    this.#push(advance(plan, state, { ...collected, resultPtr: `redis://${key}` }, this.#theWorld()))
+  }
+
+  async #cancelChildren(nodeId: string, reason: string): Promise<void> {
+    const { state } = this.#held
+    const mine = [...state.steps.values()].filter(({ nodeId: of, index }) => of === nodeId && index !== undefined)
+    const stopped: { key: string; jobId?: string | null; childRunId?: string | null; approvalId?: string | null }[] = []
+    for (const child of mine) {
+      if (!['pending', 'running', 'waiting', 'retrying'].includes(child.status)) continue
+      child.status = 'cancelled'
+      child.completedAt = this.#now
+      delete child.nextAttemptAt
+      stopped.push(child)
+    }
+    stopped.push(
+      ...(await cancelChildren(
+        this.#tx,
+        state.id,
+        nodeId,
+        this.#now,
+        mine.map(({ key }) => key),
+      )),
+    )
+    for (const { key, jobId, childRunId, approvalId } of stopped) {
+      if (jobId) this.#cancels.set(jobId, reason)
+      if (childRunId) await this.#cancelRun(childRunId, reason)
+      if (approvalId) await this.#parts.approvals.withdraw(this.#tx, 'step', stepReference(state.id, key))
+    }
+  }
+
+  async #cancelRun(runId: string, reason: string): Promise<void> {
+    await tellRun(this.#tx, runId, { kind: 'cancel', body: { reason } })
+    this.#told.add(runId)
+  }
+
+  async #ask({ step: key, input, expiresAt }: Extract<Effect, { kind: 'ask' }>): Promise<void> {
+    const { facts, plan, state } = this.#held
+    const step = state.steps.get(key)
+    const node = plan.nodes[step?.nodeId ?? key]
+    if (!step || !node || (node.action.kind !== 'approval' && node.action.kind !== 'form')) return
+    const { required, roles, allowSelf, instructions } = node.action.approval
+    const bound = {
+      workflow: facts.workflowId,
+      revision: facts.revision,
+      run: state.id,
+      step: key,
+      input: input ?? null,
+    }
+    const approval = await this.#parts.approvals.ask(this.#tx, facts.principal, {
+      kind: 'step',
+      refId: stepReference(state.id, key),
+      hash: contentHash(bound),
+      reason: instructions ?? '',
+      required,
+      roles,
+      allowSelf,
+      expiresAt: expiresAt ?? null,
+      show: {
+        workflowId: facts.workflowId,
+        runId: state.id,
+        stepId: key,
+        stepName: node.name,
+        kind: node.action.kind,
+        input: mask(input ?? null),
+        ...(instructions === undefined ? {} : { instructions }),
+        ...(node.action.kind === 'form' ? { schema: node.inputSchema ?? null } : {}),
+      },
+    })
+    step.approvalId = approval.id
+  }
+
+  async #writeSteps(): Promise<void> {
+    const changed = [...this.#held.state.steps.values()].filter((step) => differs(step, this.#before.get(step.key)))
+    if (changed.length === 0) return
+    await writeSteps(this.#tx, this.#held.state.id, changed)
+    this.#wrote = true
+    for (const step of changed) {
+      this.#held.bytes += sizeOf(step.output) + sizeOf(step.input)
+      this.#before.set(step.key, copyOf(step))
+      this.#shown.set(step.key, this.#before.get(step.key) as StepRun)
+    }
+  }
+
+  async #finish(full: boolean): Promise<Turned> {
+    await this.#drain()
+    const tx = this.#tx
+    const { state, facts } = this.#held
+    await this.#writeSteps()
+    const contextText = JSON.stringify(state.context)
+    const context = contextText === this.#held.contextText ? undefined : contextText
+    const changed =
+      this.#wrote || state.status !== this.#statusBefore || context !== undefined || this.#timeline.length > 0
+    const ended = TERMINAL.has(state.status) && !TERMINAL.has(this.#statusBefore)
+    if (changed) {
+      this.#nextSeq = await appendEvents(tx, state.id, this.#timeline, this.#now, this.#nextSeq)
+      this.writeNo += 1
+      this.#held.contextText = contextText
+      await writeRun(tx, state, {
+        writeNo: this.writeNo,
+        nextSeq: this.#nextSeq,
+        updatedUs: microseconds(this.#now),
+        context,
+      })
+    }
+    await this.#writeTimers(ended)
+    for (const reason of new Set(this.#cancels.values()))
+      await noteCancels(
+        tx,
+        state.id,
+        [...this.#cancels].flatMap(([job, why]) => (why === reason ? [job] : [])),
+        reason,
+      )
+    if (state.status !== this.#statusBefore) await this.#tellStatus(ended)
+    if (this.#alerts.length > 0) await this.#sendAlerts()
+    for (const [key, step] of state.steps) if (step.index !== undefined) state.steps.delete(key)
+    crashPoint('run:before-commit')
+    const timerAt = Math.min(...[...this.#timers.values()].map((timer) => timer.at))
+    tx.afterCommit(() => {
+      crashPoint('run:after-commit')
+      if (changed) this.#show()
+    })
+    return {
+      status: state.status,
+      more: full,
+      cancels: this.#cancels.size > 0,
+      told: [...this.#told, ...(ended && facts.parentRunId !== null ? [facts.parentRunId] : [])],
+      ...(Number.isFinite(timerAt) ? { timerAt } : {}),
+    }
+  }
+
+  async #writeTimers(ended: boolean): Promise<void> {
+    const { state } = this.#held
+    if (!this.#held.timed) return
+    if (ended) {
+      await dropTimers(this.#tx, state.id, undefined)
+      return
+    }
+    const over = [...this.#shown.values()].filter(({ completedAt }) => completedAt !== undefined).map(({ key }) => key)
+    if (over.length > 0) await dropTimers(this.#tx, state.id, over)
+    const open = [...this.#timers.values()].filter(({ step }) => !over.includes(step))
+    await setTimers(this.#tx, state.id, open)
+  }
+
+  /** Events for the world; a run that is another's step tells that one. */
+  async #tellStatus(ended: boolean): Promise<void> {
+    const { state, facts } = this.#held
+    const type = TYPES[state.status]
+    const started = this.#statusBefore === 'pending'
+    const data = {
+      workflowId: facts.workflowId,
+      revision: facts.revision,
+      status: state.status,
+      ...(facts.dryRun ? { dryRun: true } : {}),
+      ...(facts.parentRunId === null ? {} : { parentRunId: facts.parentRunId }),
+      ...(state.error ? { error: state.error.message.slice(0, 2000) } : {}),
+    }
+    for (const each of new Set([...(started ? ['run.started' as const] : []), ...(type ? [type] : [])]))
+      await publish(this.#tx, {
+        type: each,
+        resource: { kind: 'run', id: state.id },
+        actor: actorOf(facts.principal),
+        correlationId: state.id,
+        data,
+        at: this.#now,
+      })
+    if (!ended || facts.parentRunId === null || facts.parentStep === null) return
+    await tellRun(this.#tx, facts.parentRunId, {
+      kind: 'run-ended',
+      step: facts.parentStep,
+      body: {
+        runId: state.id,
+        status: state.status,
+        ...(state.output === undefined ? {} : { output: state.output }),
+        ...(state.error === undefined ? {} : { error: state.error }),
+      },
+    })
+  }
+
+  async #sendAlerts(): Promise<void> {
+    const { publicKey } = await this.#parts.accounts.ensureTenantAccount(this.#tx, this.#tx.tenantId)
+    const alerts = this.#alerts
+    const { id } = this.#held.state
+    const { tenantId } = this.#tx
+    this.#tx.afterCommit(() => {
+      for (const alert of alerts)
+        sendAlert(this.#parts, { tenantId, account: publicKey, runId: id, at: this.#now }, alert)
+    })
+  }
+
+  /** Whoever watches the run sees what changed. */
+  #show(): void {
+    const { state, facts } = this.#held
+    this.#parts.feed.publishLive(this.#tx.tenantId, RUN_TOPIC, {
+      runId: state.id,
+      workflowId: facts.workflowId,
+      status: state.status,
+      at: this.#now,
+      nextSeq: this.#nextSeq,
+      steps: [...this.#shown.values()]
+        .slice(0, 100)
+        .map(({ key, status, attempts, children }) => ({ key, status, attempts, children })),
+    } satisfies RunChange)
+  }
+}
+
+/** Under which name the feed carries what changed of a run. */
+export const RUN_TOPIC = 'run.changed'
+
+export interface RunChange {
+  runId: string
+  workflowId: string
+  status: RunStatus
+  at: Instant
+  /** Events below this number are stored. */
+  nextSeq: number
+  steps: Pick<StepRun, 'key' | 'status' | 'attempts' | 'children'>[]
+}
+
+const TYPES = {
+  succeeded: 'run.succeeded',
+  failed: 'run.failed',
+  timed_out: 'run.timed_out',
+  cancelled: 'run.cancelled',
+  waiting: 'run.waiting',
+  pending: undefined,
+  running: undefined,
+  paused: undefined,
+  cancelling: undefined,
+} as const satisfies Record<RunStatus, string | undefined>
+
+export const newRunId = (): string => ids.next()

@@ -1,0 +1,50 @@
+import { Fault } from '@wheelhouse/contract'
+import { ids, type Instant } from '../clock/index.ts'
+import type { Tx } from '../db/index.ts'
+import { type CompiledSchema, compileSchema, describeProblems, findSchema } from '../schemas/index.ts'
+import type { Plan } from './plan.ts'
+import type { World } from './world.ts'
+
+const named = new WeakMap<Plan, readonly string[]>()
+
+/** Ids of registered schemas that a plan refers to. */
+function schemaIds(plan: Plan): readonly string[] {
+  let known = named.get(plan)
+  if (!known) {
+    const found = Object.values(plan.nodes).flatMap(({ inputSchema, outputSchema }) =>
+      [inputSchema, outputSchema].flatMap((each) => (each?.inline === undefined && each?.id ? [each.id] : [])),
+    )
+    named.set(plan, (known = [...new Set(found)]))
+  }
+  return known
+}
+
+/** The surroundings of one turn: its time, and the registered schemas that the plan names, as they are now. */
+export async function worldFor(tx: Tx, plan: Plan, now: Instant): Promise<World> {
+  const registered = new Map<string, CompiledSchema | string>()
+  for (const id of schemaIds(plan)) {
+    const found = await findSchema(tx, id)
+    registered.set(id, found ? compiled(found.schema) : `load schema ${id}: schema not found`)
+  }
+  return {
+    now,
+    newId: () => ids.next(),
+    validate({ inline, id }, value) {
+      const schema = inline !== undefined && inline !== null ? compiled(inline) : id ? registered.get(id) : undefined
+      if (schema === undefined) return undefined
+      if (typeof schema === 'string') return schema
+      const problems = schema.problems(value)
+      return problems.length === 0 ? undefined : describeProblems(problems)
+    },
+  }
+}
+
+/** A schema, or what keeps it from being one. */
+function compiled(schema: unknown): CompiledSchema | string {
+  try {
+    return compileSchema(schema)
+  } catch (error) {
+    if (error instanceof Fault) return error.message
+    throw error
+  }
+}
