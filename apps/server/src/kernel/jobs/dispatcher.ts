@@ -21,7 +21,7 @@ import {
 } from './queue.ts'
 import { placeOf, policyRequest, rankOf, requestHash, workerRequest } from './request.ts'
 import { concurrencyOf, park } from './slots.ts'
-import { freeSlots, loadOf, placementFits, type Worker } from './workers.ts'
+import { freeSlots, loadOf, placementFits, type Worker, WORKER_TTL_MS } from './workers.ts'
 
 /** Most jobs of one claim. */
 const CLAIM_MOST = 200
@@ -38,6 +38,8 @@ const LISTENER_MS = 60_000
 const NO_DIRECT_MS = 10_000
 /** Nobody answers a delivery; "no responders" comes within milliseconds. */
 const PROBE_MS = 400
+/** After the bus came back, a worker that is not there yet is looked for so often. */
+const RESEND_MS = 500
 /** Replicas load a changed policy within this time of each other. */
 const POLICY_SLACK_MS = 3000
 
@@ -49,6 +51,8 @@ export interface Active {
   abort: AbortController | null
   /** When it was last sent to a worker; 0 = not yet. */
   sentAt: Instant
+  /** Until when whoever took it before the bus was away may come back to it. */
+  awaitedUntil: Instant
 }
 
 export interface Dispatcher {
@@ -105,6 +109,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   let again = false
   let stopped = false
   let retry: NodeJS.Timeout | undefined
+  const resends = new Set<NodeJS.Timeout>()
 
   const count = (map: Map<string, number>, key: string, by: number): void => {
     const next = (map.get(key) ?? 0) + by
@@ -309,6 +314,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
       worker: each.workerId === null ? null : (spare.get(keyOf(each.tenantId, each.workerId)) ?? null),
       abort: null,
       sentAt: 0,
+      awaitedUntil: 0,
     }))
     // Every plan counted its worker; those whose slot stayed empty are free again.
     for (const worker of planned) if (worker) worker.inFlight -= 1
@@ -528,11 +534,22 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   function unsent(entry: Active, error: unknown): void {
     const { tenantId, id } = entry.claimed
     log.warn({ err: error, jobId: id }, 'A job could not be sent; it is tried again')
-    if (find(tenantId, id) !== entry) return
+    if (find(tenantId, id) !== entry || sentLater(entry)) return
     // A claim that cannot be given back is not prolonged any more, so its lease runs out.
     giveBack([entry], clock.now() + AGAIN_MS).catch((failed: unknown) =>
       log.warn({ err: failed, jobId: id }, 'A claim could not be given back; its lease will run out'),
     )
+  }
+
+  /** What was under way when the bus went is not given to another while its worker may only be slower to return than we are. */
+  function sentLater(entry: Active): boolean {
+    if (stopped || entry.awaitedUntil <= clock.now()) return false
+    const timer = setTimeout(() => {
+      resends.delete(timer)
+      if (find(entry.claimed.tenantId, entry.claimed.id) === entry) send(entry)
+    }, RESEND_MS)
+    resends.add(timer)
+    return true
   }
 
   /** To the worker itself when it listens there, else to whoever subscribes to the topic (jobs.md 17.4 with its fix). */
@@ -541,7 +558,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     const topic = claimed.request.topic
     if (worker && (await reach(account, `worker.${worker.workerId}.jobs`, bytes))) return core.onDispatch(topic)
     if (await reach(account, topic, bytes)) return core.onDispatch(topic)
-    if (find(claimed.tenantId, claimed.id) !== entry) return
+    if (find(claimed.tenantId, claimed.id) !== entry || sentLater(entry)) return
     // Nobody there: it waits as jobs without workers do.
     await giveBack([entry], clock.now() + AGAIN_MS)
   }
@@ -629,7 +646,9 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     resend(since) {
       listeners.clear()
       for (const entry of active.values()) {
-        if (entry.claimed.verb === null && entry.sentAt >= since) send(entry)
+        if (entry.claimed.verb !== null || entry.sentAt < since) continue
+        entry.awaitedUntil = clock.now() + WORKER_TTL_MS
+        send(entry)
       }
       kick()
     },
@@ -654,6 +673,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     async stop() {
       stopped = true
       clearTimeout(retry)
+      for (const timer of resends) clearTimeout(timer)
       await working
     },
   }
