@@ -14,6 +14,7 @@ import { routes as session } from './session/routes.ts'
 import { routes as tokens } from './tokens/routes.ts'
 import { routes as trail } from './trail/routes.ts'
 import { routes as verbs } from './verbs/routes.ts'
+import { routes as workerKeys } from './worker-keys/routes.ts'
 
 /** What Wheelhouse serves beside the four documents. */
 export const nativeRoutes = (kernel: Kernel): Bound[] => [
@@ -31,4 +32,5 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...locks(),
   ...queues(kernel),
   ...verbs(kernel),
+  ...workerKeys(kernel),
 ]

@@ -9,6 +9,7 @@ export { type GatherOptions } from './account-traffic.ts'
 export { type AccountMessage, type BusMessage, type Handler, type Headers, type Listening } from './message.ts'
 export { type CapturedResult } from './results.ts'
 export { openAccounts, type AccountOwner, type Accounts, type KeyCredential } from './accounts.ts'
+export { verifyPacket } from './cap-signature.ts'
 export {
   decodePacket,
   encodePacket,

@@ -13,6 +13,7 @@ import { readPacket } from './request.ts'
 import { backoffMs } from './runner.ts'
 import type { Submission } from './submission.ts'
 import type { Ended } from './verb.ts'
+import { openPacketCheck } from './worker-keys.ts'
 
 /** jobs.md 17.1: what a worker's word means; any other status is a failure. */
 const OUTCOME: Readonly<Partial<Record<number, TerminalState>>> = {
@@ -40,6 +41,7 @@ interface BusDoorHooks {
 export function openBusDoors(core: Core, { submission, dispatcher, cancel }: BusDoorHooks): BusDoors {
   const { bus, accounts, identity, clock, db, log, signals, workers } = core
   let acknowledged = 0
+  const check = openPacketCheck(core)
 
   const ends = openBatch<EndItem, true>({ name: 'results', log }, async (items) => {
     const rows = await db.engine(async (tx) => {
@@ -114,6 +116,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     if (!decoded.ok || decoded.packet.payload.case !== 'jobResult') return
     const tenantId = await tenantOf(message.account)
     if (tenantId === undefined) return
+    if (!(await check.admits(tenantId, decoded.packet, message.data))) return
     const item = itemOf(tenantId, message.account, decoded.packet.payload.value, clock.now())
     if (!item) return
     await ends.add(item)
@@ -131,6 +134,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     if (!decoded.ok || decoded.packet.payload.case !== 'jobProgress') return
     const tenantId = await tenantOf(message.account)
     if (tenantId === undefined) return
+    if (!(await check.admits(tenantId, decoded.packet, message.data))) return
     const progress: JobProgress = decoded.packet.payload.value
     const active = dispatcher.find(tenantId, progress.jobId)
     if (active && progress.attempt > 0 && progress.attempt !== active.claimed.fence) return
@@ -150,6 +154,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     if (!decoded.ok || decoded.packet.payload.case !== 'heartbeat') return
     const tenantId = await tenantOf(message.account)
     if (tenantId === undefined) return
+    if (!(await check.admits(tenantId, decoded.packet, message.data))) return
     workers.heard(tenantId, message.account, decoded.packet.payload.value)
     signals.showBytes(tenantId, message.data)
   }
@@ -160,6 +165,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     const { traceId, payload } = decoded.packet
     const principal = await identity.principalOfNkey(message.user)
     if (!principal) return
+    if (!(await check.admits(principal.tenantId, decoded.packet, message.data))) return
     if (!can(principal, 'job:submit')) {
       log.warn(
         { tenantId: principal.tenantId, key: principal.keyId },
@@ -193,6 +199,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     if (!decoded.ok || decoded.packet.payload.case !== 'jobCancel' || message.user === undefined) return
     const principal = await identity.principalOfNkey(message.user)
     if (!principal || !can(principal, 'job:cancel')) return
+    if (!(await check.admits(principal.tenantId, decoded.packet, message.data))) return
     const { jobId, reason } = decoded.packet.payload.value
     await cancel(principal.tenantId, jobId, reason === '' ? 'cancelled over the bus' : reason.slice(0, 2000), principal)
     acknowledge(message)
@@ -217,7 +224,8 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
       const decoded = decodePacket(data)
       if (!decoded.ok || decoded.packet.payload.case !== 'jobResult') continue
       const tenantId = await tenantOf(account)
-      const item = tenantId === undefined ? undefined : itemOf(tenantId, account, decoded.packet.payload.value, at)
+      if (tenantId === undefined || !(await check.admits(tenantId, decoded.packet, data))) continue
+      const item = itemOf(tenantId, account, decoded.packet.payload.value, at)
       if (item) items.push(item)
     }
     await Promise.all(items.map((item) => ends.add(item)))
