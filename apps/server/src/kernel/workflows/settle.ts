@@ -93,7 +93,10 @@ export function endRun(turn: EventTurn, status: RunEnd, error: StepError | undef
 
 function stop(turn: EventTurn, step: StepRun, reason: string): void {
   const { kind } = nodeOfStep(turn, step).action
-  if (step.children) turn.effects.push({ kind: 'cancel-children', step: step.key, reason })
+  if (takeBack(turn, step)) {
+    delete step.jobId
+    delete step.childRunId
+  } else if (step.children) turn.effects.push({ kind: 'cancel-children', step: step.key, reason })
   else if (kind === 'approval' || kind === 'form') turn.effects.push({ kind: 'withdraw', step: step.key })
   if (step.jobId !== undefined) turn.effects.push({ kind: 'cancel-job', jobId: step.jobId, reason })
   if (step.childRunId !== undefined) turn.effects.push({ kind: 'cancel-run', runId: step.childRunId, reason })
@@ -102,7 +105,21 @@ function stop(turn: EventTurn, step: StepRun, reason: string): void {
   if (!isChild(step)) tell(turn, { type: 'step_cancelled', step: step.key, status: 'cancelled', message: reason })
 }
 
-export function setStatus(turn: EventTurn, status: RunStatus): void {
+/** What this very event began need not be begun and cancelled: true where the step's work was still among the effects. */
+function takeBack(turn: EventTurn, { key }: StepRun): boolean {
+  const began = ['submit', 'start-run', 'ask', 'make-children']
+  if (!turn.effects.some((effect) => began.includes(effect.kind) && 'step' in effect && effect.step === key))
+    return false
+  const kept = turn.effects.filter((effect) =>
+    effect.kind === 'timeline'
+      ? effect.event.step !== key || !['step_dispatched', 'step_waiting'].includes(effect.event.type)
+      : !('step' in effect) || effect.step !== key,
+  )
+  turn.effects.splice(0, turn.effects.length, ...kept)
+  return true
+}
+
+function setStatus(turn: EventTurn, status: RunStatus): void {
   if (turn.run.status === status) return
   turn.run.status = status
   const message = turn.run.error?.message
