@@ -3,6 +3,7 @@ import {
   House,
   Inbox,
   ListChecks,
+  Package,
   Server,
   Settings2,
   ShieldCheck,
@@ -11,7 +12,7 @@ import {
 } from 'lucide-react'
 
 export interface SectionEntry {
-  to: '/' | '/inbox' | '/activity' | '/fleet' | '/workflows' | '/jobs' | '/policy' | '/admin'
+  to: '/' | '/inbox' | '/activity' | '/fleet' | '/workflows' | '/jobs' | '/policy' | '/packs' | '/admin'
   label: string
   icon: LucideIcon
   /** The second key after `g`. */
@@ -38,5 +39,11 @@ export const SECTIONS: readonly { title?: string; entries: readonly SectionEntry
       { to: '/policy', label: 'Policy', icon: ShieldCheck, key: 'o' },
     ],
   },
-  { title: 'Platform', entries: [{ to: '/admin', label: 'Admin', icon: Settings2, key: 'd' }] },
+  {
+    title: 'Platform',
+    entries: [
+      { to: '/packs', label: 'Packs', icon: Package, key: 'k' },
+      { to: '/admin', label: 'Admin', icon: Settings2, key: 'd' },
+    ],
+  },
 ]

@@ -4,12 +4,19 @@ import { Page, PageHeader } from '../../ui/page.tsx'
 import { Tabs, tabPanel } from '../../ui/tabs.tsx'
 import { HostsTab } from './hosts-tab.tsx'
 import { KeysTab } from './keys-tab.tsx'
+import { PrincipalsTab } from './principals-tab.tsx'
 import { RolesTab } from './roles-tab.tsx'
 import { UsersTab } from './users-tab.tsx'
 
-const TABS = ['hosts', 'users', 'roles', 'keys'] as const
+const TABS = ['hosts', 'users', 'roles', 'principals', 'keys'] as const
 type AdminTab = (typeof TABS)[number]
-const WORDS: Record<AdminTab, string> = { hosts: 'Hosts', users: 'Users', roles: 'Roles', keys: 'Your keys' }
+const WORDS: Record<AdminTab, string> = {
+  hosts: 'Hosts',
+  users: 'Users',
+  roles: 'Roles',
+  principals: 'Principals',
+  keys: 'Your keys',
+}
 
 /** Who may do what, and how machines and programs join. */
 export function AdminPage() {
@@ -32,6 +39,7 @@ export function AdminPage() {
         {tab === 'hosts' && <HostsTab />}
         {tab === 'users' && <UsersTab />}
         {tab === 'roles' && <RolesTab />}
+        {tab === 'principals' && <PrincipalsTab />}
         {tab === 'keys' && <KeysTab />}
       </div>
     </Page>

@@ -3,6 +3,7 @@ import { RotateCw, Square } from 'lucide-react'
 import { useMemo } from 'react'
 import { useCancelJob, useDecisions, useJob, useRemediate, useTrace } from '../../api/jobs.ts'
 import { failureOf } from '../../api/failure.ts'
+import { useWhyJob } from '../../api/operations.ts'
 import { useJobOutput, type JobOutput } from '../../api/job-output.ts'
 import type { JobDetail } from '../../api/wire.ts'
 import { useRefusal } from '../../app/allowed.ts'
@@ -26,6 +27,7 @@ import { toast } from '../../ui/toast.tsx'
 import { streamedLines } from '../instance/output-lines.ts'
 import { decisionState, isTerminal, jobState, submittedAt, topicWords } from './job-state.ts'
 import { jobTimeline } from './job-timeline.ts'
+import { TraceWaterfall } from './trace-waterfall.tsx'
 
 const TABS = ['output', 'input', 'policy', 'timeline', 'trace'] as const
 type JobTab = (typeof TABS)[number]
@@ -164,30 +166,7 @@ function JobView(props: { job: JobDetail; readAt: number; tab: JobTab; onTab: (t
             />
           </div>
         )}
-        {tab === 'trace' && (
-          <ul aria-label="Jobs of the same trace">
-            {(trace.data ?? []).map((record) => {
-              const other = jobState(record.state)
-              return (
-                <li key={record.id}>
-                  <Link
-                    to="/jobs/$id"
-                    params={{ id: record.id }}
-                    aria-current={record.id === job.id ? 'page' : undefined}
-                    className="flex min-h-(--row-h) items-center gap-2 border-b border-line-1 px-5 text-s2 text-ink-2 hover:bg-hover aria-[current]:bg-selected"
-                  >
-                    <StatusShape status={other.status} size={12} label={other.word} />
-                    <span className="mono text-ink">{topicWords(record.topic)}</span>
-                    <span className="mono truncate text-ink-3">{record.id}</span>
-                    <span className="ml-auto text-ink-3">
-                      <Age at={instant(record.updated_at)} />
-                    </span>
-                  </Link>
-                </li>
-              )
-            })}
-          </ul>
-        )}
+        {tab === 'trace' && <TraceWaterfall traceId={job.trace_id} jobId={job.id} />}
       </div>
     </Page>
   )
@@ -196,6 +175,7 @@ function JobView(props: { job: JobDetail; readAt: number; tab: JobTab; onTab: (t
 /** Why it waits, was denied or failed: one line, at the top. */
 function WhyBanner(props: { job: JobDetail }) {
   const { job } = props
+  const why = useWhyJob(job.id, !isTerminal(job.state) && job.state !== 'APPROVAL_REQUIRED')
   const rule = job.safety_rule_id && (
     <>
       {' '}
@@ -243,15 +223,17 @@ function WhyBanner(props: { job: JobDetail }) {
       </Banner>
     )
   }
-  if (job.safety_decision === 'THROTTLE') {
-    return (
-      <Banner edge status="waiting" title="Policy asks to wait">
-        {sentence(job.safety_reason)}
-        {rule} It is tried again by itself.
-      </Banner>
-    )
-  }
-  return null
+  const waits = why.data?.waitsFor.find(({ kind }) => kind !== 'running')
+  if (!why.data || why.data.ended || !waits) return null
+  return (
+    <Banner edge status="waiting" title={why.data.summary}>
+      {why.data.waitsFor.map((each, index) => (
+        <p key={index}>
+          {each.text} {each.clears}
+        </p>
+      ))}
+    </Banner>
+  )
 }
 
 function Output(props: { job: JobDetail; stream: JobOutput }) {

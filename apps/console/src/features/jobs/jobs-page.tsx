@@ -1,13 +1,17 @@
 import { Link, useNavigate } from '@tanstack/react-router'
+import type { JobFilter } from '@wheelhouse/contract/native/bulk'
 import { ListChecks } from 'lucide-react'
-import { useCallback, useMemo } from 'react'
+import { useCallback, useMemo, useState } from 'react'
 import { useJobs } from '../../api/jobs.ts'
 import { useLive } from '../../api/live.ts'
+import type { BulkAct } from '../../api/operations.ts'
 import type { JobRecord } from '../../api/wire.ts'
+import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { count, instant } from '../../ui/age.ts'
+import { Button } from '../../ui/button.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { FilterBar } from '../../ui/filter-bar.tsx'
 import { EMPTY_QUERY, formatQuery, matches, parseQuery, type Query } from '../../ui/filter-grammar.ts'
@@ -16,7 +20,9 @@ import { EmptyState, NoMatchState, SkeletonRows, StaleLine } from '../../ui/stat
 import { StatusShape } from '../../ui/status.tsx'
 import { TableFoot } from '../../ui/table-foot.tsx'
 import { Age } from '../../ui/time.tsx'
-import { decisionState, JOB_STATES, jobState, topicWords } from './job-state.ts'
+import { BulkDialog } from './bulk-act.tsx'
+import { decisionState, isTerminal, JOB_STATES, jobState, topicWords } from './job-state.ts'
+import { JobsNav } from './jobs-nav.tsx'
 
 const FIELDS = [
   { field: 'state', label: 'where it stands', values: JOB_STATES },
@@ -112,6 +118,8 @@ function shortId(id: string): string {
   return id.length > 14 ? `…${id.slice(-12)}` : id
 }
 
+const BULK = { cancel: 'Cancel all that match', retry: 'Retry all that match', replay: 'Replay all that match' }
+
 /** What runs, what waits, why? */
 export function JobsPage() {
   usePageName({ label: 'Jobs' })
@@ -158,6 +166,13 @@ export function JobsPage() {
     if (hasNextPage && !isFetchingNextPage) void fetchNextPage()
   }, [hasNextPage, isFetchingNextPage, fetchNextPage])
   const asked = query.terms.length + (query.text ? 1 : 0)
+  const refusal = useRefusal()
+  const [act, setAct] = useState<BulkAct>()
+  const ended = state !== '' && isTerminal(state as JobRecord['state'])
+  const filter: JobFilter = {
+    ...(state === '' ? {} : { states: [state as JobRecord['state']] }),
+    ...(topic === '' ? {} : { topic }),
+  }
 
   return (
     <Page>
@@ -169,7 +184,21 @@ export function JobsPage() {
           fields={FIELDS}
           placeholder="Filter by state, topic, rule, who asked"
         />
+        {(state !== '' || topic !== '') && (
+          <span className="ml-auto flex gap-2">
+            {(ended ? (['retry', 'replay'] as const) : (['cancel'] as const)).map((verb) => (
+              <Button
+                key={verb}
+                off={refusal('native', 'POST', `/wheelhouse/api/v1/jobs/bulk/${verb}`)}
+                onClick={() => setAct({ on: 'jobs', verb, filter })}
+              >
+                {BULK[verb]}
+              </Button>
+            ))}
+          </span>
+        )}
       </PageHeader>
+      <JobsNav />
       {jobs.data && jobs.isError && (
         <StaleLine
           since={jobs.dataUpdatedAt}
@@ -177,7 +206,7 @@ export function JobsPage() {
           onRetry={() => void jobs.refetch()}
         />
       )}
-      <div className="relative flex min-h-0 flex-1 flex-col border-t border-line-1">
+      <div className="relative flex min-h-0 flex-1 flex-col">
         {jobs.isPending ? (
           <SkeletonRows rows={14} />
         ) : jobs.isError && !jobs.data ? (
@@ -216,6 +245,7 @@ export function JobsPage() {
           ]}
         />
       </div>
+      {act && <BulkDialog act={act} onClose={() => setAct(undefined)} />}
     </Page>
   )
 }

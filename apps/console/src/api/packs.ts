@@ -1,0 +1,98 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import type { MarketplacePack, PackRecord } from '@wheelhouse/contract/jobs/packs'
+import { ask, client } from './client.ts'
+import { keys } from './keys.ts'
+
+export function usePacks() {
+  return useQuery({
+    queryKey: [...keys.packs, 'installed'],
+    queryFn: ({ signal }) => client.jobs.packs.listPacks({ signal }),
+  })
+}
+
+export function useMarketplace(on: boolean) {
+  return useQuery({
+    queryKey: [...keys.packs, 'market'],
+    enabled: on,
+    queryFn: ({ signal }) => client.jobs.marketplace.listMarketplace({ signal }),
+  })
+}
+
+export interface InstallOptions {
+  upgrade: boolean
+  inactive: boolean
+}
+
+/** What packs bring shows in many places: workflows, policy, queues. */
+function useChanged() {
+  const cache = useQueryClient()
+  return () => cache.invalidateQueries()
+}
+
+export function useInstallFile() {
+  const onSettled = useChanged()
+  return useMutation({
+    mutationFn: ({
+      file,
+      signature,
+      upgrade,
+      inactive,
+    }: InstallOptions & { file: File; signature: File | undefined }) => {
+      const form = new FormData()
+      form.set('bundle', file)
+      if (signature) form.set('signature', signature)
+      if (upgrade) form.set('upgrade', 'true')
+      if (inactive) form.set('inactive', 'true')
+      return upload(form)
+    },
+    onSettled,
+  })
+}
+
+/** A form goes as it is: the browser writes its boundary. */
+async function upload(form: FormData): Promise<PackRecord> {
+  const encoded = new Response(form)
+  const type = encoded.headers.get('content-type') ?? ''
+  const body = await encoded.arrayBuffer()
+  const response = await fetch('/api/v1/packs/install', {
+    method: 'POST',
+    credentials: 'same-origin',
+    headers: { accept: 'application/json', 'content-type': type, 'x-wheelhouse-surface': 'jobs' },
+    body,
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(messageOf(text))
+  return JSON.parse(text) as PackRecord
+}
+
+function messageOf(text: string): string {
+  try {
+    return (JSON.parse(text) as { error?: string }).error ?? text
+  } catch {
+    return text
+  }
+}
+
+export function useInstallListed() {
+  const onSettled = useChanged()
+  return useMutation({
+    mutationFn: ({ pack, ...options }: InstallOptions & { pack: MarketplacePack }) =>
+      ask<PackRecord>('jobs', 'POST', '/api/v1/marketplace/install', {
+        body: { catalog_id: pack.catalog_id, pack_id: pack.id, version: pack.version, ...options },
+      }),
+    onSettled,
+  })
+}
+
+export function useVerifyPack() {
+  return useMutation({ mutationFn: (id: string) => client.jobs.packs.verifyPack({ params: { id } }) })
+}
+
+export function useUninstall() {
+  const onSettled = useChanged()
+  return useMutation({
+    mutationFn: ({ id, purge }: { id: string; purge: boolean }) =>
+      client.jobs.packs.uninstallPack({ params: { id }, body: { purge } }),
+    onSettled,
+  })
+}

@@ -1,0 +1,271 @@
+import { Layers, Pause, Play } from 'lucide-react'
+import { useState } from 'react'
+import { failureOf } from '../../api/failure.ts'
+import { useQueueChanges, useQueues, type Queues } from '../../api/operations.ts'
+import { useRefusal } from '../../app/allowed.ts'
+import { usePageName } from '../../app/crumbs.ts'
+import { FailureView } from '../../app/failure-view.tsx'
+import { count, span } from '../../ui/age.ts'
+import { Button } from '../../ui/button.tsx'
+import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
+import { DataTable, type Column } from '../../ui/data-table.tsx'
+import { Field, TextInput } from '../../ui/form.tsx'
+import { Page, PageHeader } from '../../ui/page.tsx'
+import { EmptyState, SkeletonRows, StaleLine } from '../../ui/states.tsx'
+import { StatusShape } from '../../ui/status.tsx'
+import { TableFoot } from '../../ui/table-foot.tsx'
+import { Age } from '../../ui/time.tsx'
+import { toast } from '../../ui/toast.tsx'
+import { topicWords } from './job-state.ts'
+import { JobsNav } from './jobs-nav.tsx'
+
+type Topic = Queues['topics'][number]
+type Pool = Queues['pools'][number]
+
+const number = (id: string, head: string, value: (topic: Topic) => number, from: number): Column<Topic> => ({
+  id,
+  head,
+  width: 84,
+  right: true,
+  from,
+  cell: (topic) =>
+    value(topic) === 0 ? <span className="text-ink-3">–</span> : <span className="num">{count(value(topic))}</span>,
+})
+
+const TOPICS: readonly Column<Topic>[] = [
+  {
+    id: 'topic',
+    head: 'Topic',
+    narrow: 'name',
+    cell: (topic) => (
+      <span className="flex min-w-0 items-center gap-2">
+        <StatusShape
+          status={
+            topic.paused
+              ? 'waiting'
+              : topic.waiting > 0 && topic.running === 0
+                ? 'warning'
+                : topic.running > 0
+                  ? 'running'
+                  : 'off'
+          }
+          size={14}
+          label={topic.paused ? 'paused' : topic.running > 0 ? 'works' : topic.waiting > 0 ? 'waits' : 'idle'}
+        />
+        <span className="mono truncate font-medium text-ink">{topicWords(topic.topic)}</span>
+        {topic.paused && (
+          <span className="truncate text-s1 text-waiting-text">
+            paused by {topic.paused.by} {topic.paused.reason}
+          </span>
+        )}
+      </span>
+    ),
+  },
+  number('waiting', 'Waiting', (topic) => topic.waiting, 0),
+  number('running', 'Running', (topic) => topic.running, 520),
+  number('held', 'Held', (topic) => topic.held, 700),
+  number('blocked', 'Blocked', (topic) => topic.blocked, 900),
+  {
+    id: 'oldest',
+    head: 'Oldest waits',
+    width: 108,
+    right: true,
+    from: 620,
+    narrow: 'end',
+    cell: (topic) =>
+      topic.oldestWaitingSince ? <Age at={topic.oldestWaitingSince} /> : <span className="text-ink-3">–</span>,
+  },
+  {
+    id: 'limits',
+    head: 'Limits',
+    width: 150,
+    from: 960,
+    cell: ({ limits }) =>
+      limits.maxDepth === null && limits.maxAgeMs === null ? (
+        <span className="text-ink-3">none</span>
+      ) : (
+        <span>
+          {limits.maxDepth !== null && `${count(limits.maxDepth)} jobs `}
+          {limits.maxAgeMs !== null && span(limits.maxAgeMs)}
+        </span>
+      ),
+  },
+  {
+    id: 'verbs',
+    head: '',
+    width: 112,
+    right: true,
+    cell: (topic) => <Brake kind="topic" name={topic.topic} paused={topic.paused !== null} />,
+  },
+]
+
+const POOLS: readonly Column<Pool>[] = [
+  {
+    id: 'pool',
+    head: 'Pool',
+    narrow: 'name',
+    cell: (pool) => (
+      <span className="flex min-w-0 items-center gap-2">
+        <StatusShape
+          status={pool.paused ? 'waiting' : pool.workers === 0 ? 'warning' : 'ok'}
+          size={14}
+          label={pool.paused ? 'paused' : pool.workers === 0 ? 'no workers' : 'ready'}
+        />
+        <span className="mono truncate font-medium text-ink">{pool.pool || 'without a name'}</span>
+      </span>
+    ),
+  },
+  {
+    id: 'workers',
+    head: 'Workers',
+    width: 130,
+    right: true,
+    narrow: 'place',
+    cell: (pool) => (
+      <span className="num">
+        {count(pool.workers)}
+        {pool.draining > 0 && <span className="text-ink-3"> {count(pool.draining)} draining</span>}
+      </span>
+    ),
+  },
+  {
+    id: 'load',
+    head: 'In flight of slots',
+    width: 140,
+    right: true,
+    from: 560,
+    cell: (pool) => (
+      <span className="num">
+        {count(pool.inFlight)} of {count(pool.capacity)}
+      </span>
+    ),
+  },
+  {
+    id: 'provides',
+    head: 'Provides',
+    width: 220,
+    from: 860,
+    cell: (pool) => (
+      <span className="truncate">{pool.provides.join(', ') || <span className="text-ink-3">–</span>}</span>
+    ),
+  },
+  {
+    id: 'verbs',
+    head: '',
+    width: 112,
+    right: true,
+    cell: (pool) => <Brake kind="pool" name={pool.pool} paused={pool.paused !== null} />,
+  },
+]
+
+/** What waits where, who would take it, and the brakes. */
+export function QueuesPage() {
+  usePageName({ label: 'Jobs', to: '/jobs' }, { label: 'Queues' })
+  const queues = useQueues()
+  return (
+    <Page>
+      <PageHeader title="Queues" count={queues.data ? count(queues.data.topics.length) : ''} />
+      <JobsNav />
+      {queues.data && queues.isError && (
+        <StaleLine
+          since={queues.dataUpdatedAt}
+          why="The queues could not be read anew."
+          onRetry={() => void queues.refetch()}
+        />
+      )}
+      {queues.isPending ? (
+        <SkeletonRows rows={10} />
+      ) : !queues.data ? (
+        <FailureView error={queues.error} what="the queues" onRetry={() => void queues.refetch()} />
+      ) : (
+        <div className="flex min-h-0 flex-1 flex-col overflow-y-auto">
+          <DataTable
+            label="Queues by topic"
+            rows={queues.data.topics}
+            rowId={(topic) => topic.topic}
+            columns={TOPICS}
+            serverSorted
+            empty={
+              <EmptyState icon={Layers} title="Nothing waits">
+                A topic stands here while it has jobs that have not ended, or a brake of its own.
+              </EmptyState>
+            }
+          />
+          <h2 className="px-5 pt-5 pb-2 text-s4 font-strong">Pools</h2>
+          <DataTable
+            label="Pools"
+            rows={queues.data.pools}
+            rowId={(pool) => pool.pool}
+            columns={POOLS}
+            serverSorted
+            empty={
+              <p className="px-5 py-3 text-s2 text-ink-3">No worker has been heard of within the last half minute.</p>
+            }
+          />
+        </div>
+      )}
+      <TableFoot count="" fresh={queues.dataUpdatedAt || undefined} keys={[]} />
+    </Page>
+  )
+}
+
+function Brake(props: { kind: 'topic' | 'pool'; name: string; paused: boolean }) {
+  const { kind, name, paused } = props
+  const { pause, resume } = useQueueChanges()
+  const refusal = useRefusal()
+  const [reason, setReason] = useState('')
+  const off = refusal('native', 'POST', '/wheelhouse/api/v1/queues/{kind}/{name}/pause')
+  const fail = (error: unknown) => toast({ status: 'failed', title: 'Not changed', text: failureOf(error).message })
+  if (paused) {
+    return (
+      <Button
+        size="sm"
+        icon={Play}
+        off={off}
+        busy={resume.isPending}
+        onClick={() =>
+          void resume
+            .mutateAsync({ kind, name })
+            .then(() => toast({ status: 'ok', title: 'Resumed', text: name }), fail)
+        }
+      >
+        Resume
+      </Button>
+    )
+  }
+  const button = (
+    <Button size="sm" icon={Pause} off={off}>
+      Pause
+    </Button>
+  )
+  if (off) return button
+  return (
+    <ConfirmPopover
+      trigger={button}
+      align="end"
+      label={`Pause ${name}`}
+      title={`Pause ${name}`}
+      verb="Pause it"
+      reach="some"
+      consequences={{
+        reach: {
+          level: 1,
+          words: <b>{kind === 'topic' ? 'every job of the topic' : 'every job for the pool'}</b>,
+          more: 'what runs goes on',
+        },
+        undo: { level: 0, words: 'resume' },
+        cost: { level: 0, words: 'none' },
+        data: { level: 0, words: 'nothing is lost: jobs wait' },
+      }}
+      onConfirm={() =>
+        pause
+          .mutateAsync({ kind, name, reason })
+          .then(() => toast({ status: 'waiting', title: 'Paused', text: name }), fail)
+      }
+    >
+      <Field label="Why" optional className="mb-2">
+        {(shape) => <TextInput {...shape} value={reason} onChange={(event) => setReason(event.target.value)} />}
+      </Field>
+    </ConfirmPopover>
+  )
+}
