@@ -15,6 +15,7 @@ import { routes as tokens } from './tokens/routes.ts'
 import { routes as trail } from './trail/routes.ts'
 import { routes as verbs } from './verbs/routes.ts'
 import { routes as workerKeys } from './worker-keys/routes.ts'
+import { routes as why } from './why/routes.ts'
 
 /** What Wheelhouse serves beside the four documents. */
 export const nativeRoutes = (kernel: Kernel): Bound[] => [
@@ -31,6 +32,7 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...jobOutput(kernel),
   ...locks(),
   ...queues(kernel),
+  ...why(kernel),
   ...verbs(kernel),
   ...workerKeys(kernel),
 ]

@@ -6,6 +6,7 @@ import { evaluate } from '../policy/index.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
 import { FROZEN_UNTIL } from './frozen.ts'
+import { candidatesOn } from './obstacles.ts'
 import { routeOf, type Route } from './pools.ts'
 import {
   approvedHashes,
@@ -279,16 +280,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     return { slot: { tenantId, workerId: null, account }, worker: null }
   }
 
-  function candidatesFor(route: Route, tenantId: string): Worker[] {
-    const live = workers.live(tenantId)
-    if (route.kind === 'pools') return live.filter(({ pool }) => route.names.includes(pool))
-    if (route.kind === 'topic')
-      return live.filter(
-        ({ pool, capabilities }) =>
-          capabilities.includes(route.topic) || (route.topic === 'job.default' && pool === 'default'),
-      )
-    return []
-  }
+  const candidatesFor = (route: Route, tenantId: string): Worker[] => candidatesOn(route, workers.live(tenantId))
 
   /** Without those that are drained or whose pool is paused. */
   function usable(tenantId: string, candidates: readonly Worker[]): readonly Worker[] {

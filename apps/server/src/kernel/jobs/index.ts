@@ -18,6 +18,7 @@ export { jobState, type QueueState, statesOf, stateWord, type SurfaceWords } fro
 export type { NewJob, StepJob } from './submission.ts'
 export { freeSlots, type Worker, type WorkerFacts } from './workers.ts'
 export { routeOf } from './pools.ts'
+export { obstacles } from './obstacles.ts'
 export type { Halt, QueueLimits, TenantBrakes } from './brakes.ts'
 export { parsePointer, type PointerKind, readValue, writeValue } from './values.ts'
 export { microseconds } from './store.ts'
