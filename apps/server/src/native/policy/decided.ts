@@ -27,7 +27,8 @@ export interface Group {
   readonly principal: string
   readonly labels: string | null
   readonly meta: string | null
-  readonly facts_hash: Buffer | null
+  /** In hex. */
+  readonly facts_hash: string | null
   readonly decision: DecisionName
   readonly rule_id: string
   readonly reason: string
@@ -36,24 +37,31 @@ export interface Group {
   readonly job_id: string
 }
 
-/** Decisions of one read. Larger ones do not fit into the memory that PostgreSQL groups in. */
-export const BATCH = 20_000
+/** Decisions of one read: they fit into the memory that PostgreSQL groups in, and take us milliseconds to read. */
+export const BATCH = 5_000
 
 /**
  * Not replayed: answers of nobody (no policy was loaded) and of people (`approval granted`, jobs.md 20.7). Reads nothing but
  * `decisions`, whose alias is d.
  */
-function chosen(tenant: string, { from, until, decisions, rule }: Window, after: Place | null): Statement {
+function chosen(
+  tenant: string,
+  { from, until, decisions, rule }: Window,
+  after: Place | null,
+  end: Place | null = null,
+): Statement {
   const where: Statement[] = [
     sql`d.tenant_id = ${tenant}`,
     sql`not (d.decision = 'THROTTLE' and d.snapshot = '')`,
     sql`not (d.decision = 'ALLOW' and d.reason = 'approval granted')`,
   ]
-  if (from !== null) where.push(sql`d.at >= ${at(from)}`)
-  if (until !== null) where.push(sql`d.at < ${at(until)}`)
+  // One bound on either side: of two the index may begin at the wider one, and read on to the other.
+  if (end) where.push(sql`(d.at, d.id) >= (${end.at}::timestamptz, ${end.id}::uuid)`)
+  else if (from !== null) where.push(sql`d.at >= ${at(from)}`)
+  if (after) where.push(sql`(d.at, d.id) < (${after.at}::timestamptz, ${after.id}::uuid)`)
+  else if (until !== null) where.push(sql`d.at < ${at(until)}`)
   if (decisions) where.push(sql`d.decision = any(${[...decisions]})`)
   if (rule !== null) where.push(sql`d.rule_id = ${rule}`)
-  if (after) where.push(sql`(d.at, d.id) < (${after.at}::timestamptz, ${after.id}::uuid)`)
   return sql.join(where, sql` and `)
 }
 
@@ -83,7 +91,7 @@ export function readBatch(
   return db.big(
     tenantId,
     (tenant) => sql<Group>`
-      select j.topic, j.verb, j.tenant, j.principal, j.labels::text as labels, j.meta::text as meta, d.facts_hash,
+      select j.topic, j.verb, j.tenant, j.principal, j.labels::text as labels, j.meta::text as meta, encode(d.facts_hash, 'hex') as facts_hash,
              d.decision, d.rule_id, max(d.reason) as reason, count(*)::int as n, max(d.job_id) as job_id
         from decisions d
         -- One look-up for each decision, never a scan of all jobs for each batch: the limit keeps the planner to it.
@@ -93,8 +101,7 @@ export function readBatch(
                    else (request -> 'labels') - '{approval_granted,approval_reason,approval_note,cordum.bus_msg_id}'::text[] end as labels,
                  (request -> 'meta') - 'idempotencyKey' as meta
             from jobs where tenant_id = d.tenant_id and id = d.job_id limit 1) j
-       where ${chosen(tenant, window, after)}
-         ${end ? sql`and (d.at, d.id) >= (${end.at}::timestamptz, ${end.id}::uuid)` : sql``}
+       where ${chosen(tenant, window, after, end)}
          ${prefix === '' ? sql`` : sql`and starts_with(j.topic, ${prefix})`}
        group by j.topic, j.verb, j.tenant, j.principal, j.labels, j.meta, d.facts_hash, d.decision, d.rule_id`,
   )
@@ -109,19 +116,20 @@ export async function countAfter(db: Db, tenantId: string, window: Window, after
   return row?.n ?? 0
 }
 
-/** Facts by the hex of their hash. */
+/** Facts as JSON text. Their hashes are in hex. */
 export async function readFacts(
   db: Db,
   tenantId: string,
-  hashes: readonly Buffer[],
-): Promise<Map<string, Record<string, unknown>>> {
-  if (hashes.length === 0) return new Map()
-  const rows = await db.big(
+  hashes: readonly string[],
+): Promise<{ hash: string; body: string }[]> {
+  if (hashes.length === 0) return []
+  const wanted = hashes.map((each) => Buffer.from(each, 'hex'))
+  return db.big(
     tenantId,
-    (tenant) => sql<{ hash: Buffer; body: Record<string, unknown> }>`
-      select hash, body from facts where tenant_id = ${tenant} and hash = any(${[...hashes]}::bytea[])`,
+    (tenant) => sql<{ hash: string; body: string }>`
+      select encode(hash, 'hex') as hash, body::text as body from facts
+       where tenant_id = ${tenant} and hash = any(${wanted}::bytea[])`,
   )
-  return new Map(rows.map(({ hash, body }) => [hash.toString('hex'), body]))
 }
 
 /** Names a stored decision of a job, as far as it matters here. */
@@ -140,6 +148,9 @@ export async function readTimes(db: Db, tenantId: string, jobIds: readonly strin
 }
 
 const CURSOR = /^(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(?:\.\d+)?[+-]\d{2}(?::\d{2})?)\|([0-9a-f-]{36})$/
+
+/** Its time, in our own milliseconds. */
+export const instantOf = (place: Place): Instant => Date.parse(place.at.replace(/([+-]\d{2})$/, '$1:00'))
 
 /** The opaque form of a place. */
 export const writeCursor = ({ at: when, id }: Place): string => Buffer.from(`${when}|${id}`).toString('base64url')

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
 import type { Db } from '../../kernel/db/index.ts'
 import { policyRequest, type JobRequest } from '../../kernel/jobs/index.ts'
 import { type Decision, evaluate, type Facts, type Snapshot } from '../../kernel/policy/index.ts'
@@ -33,6 +34,10 @@ const SLICE_MS = 4
 const CHUNK = 1000
 /** Answers that are remembered for the next batches. */
 const MAX_REMEMBERED = 20_000
+/** After so many questions of which less than a tenth were asked before, remembering costs more than it saves. */
+const PROBATION = 20_000
+/** Characters of facts that are kept at hand. */
+const MAX_FACTS = 16_000_000
 
 interface Answers {
   readonly before: Decision | undefined
@@ -48,47 +53,61 @@ export async function replay(options: ReplayOptions) {
   const { db, tenantId, draft, current, window, examples, budgetMs, signal } = options
   const started = performance.now()
   const tally = openTally(examples)
-  const remembered = new Map<string, Answers>()
+  const remembered = openMemory()
+  const facts = new LRUCache<string, { body: Facts; length: number }>({
+    maxSize: MAX_FACTS,
+    sizeCalculation: ({ length }) => length + 100,
+  })
   let replayed = 0
   let skipped = 0
   let distinct = 0
   let turn = performance.now()
 
-  function answer(group: Group, facts: Facts | undefined): Answers {
-    const question = policyRequest('', requestOf(group), facts)
+  function answer(group: Group, seen: Facts | undefined): Answers {
+    const question = policyRequest('', requestOf(group), seen)
     return { before: current && evaluate(current, question), after: evaluate(draft, question) }
+  }
+
+  /** What policy saw of the world at these decisions, those that are not at hand read at once. */
+  async function factsOf(groups: readonly Group[]): Promise<Map<string, Facts>> {
+    const found = new Map<string, Facts>()
+    const missing = new Set<string>()
+    for (const { facts_hash: hash } of groups) {
+      if (hash === null) continue
+      const known = facts.get(hash)
+      if (known) found.set(hash, known.body)
+      else missing.add(hash)
+    }
+    for (const { hash, body } of await readFacts(db, tenantId, [...missing])) {
+      const parsed = JSON.parse(body) as Facts
+      found.set(hash, parsed)
+      facts.set(hash, { body: parsed, length: body.length })
+    }
+    return found
   }
 
   async function decideAll(groups: readonly Group[]): Promise<void> {
     for (let from = 0; from < groups.length; from += CHUNK) {
-      const chunk = groups.slice(from, from + CHUNK).map((group) => ({ group, key: keyOf(group) }))
-      const hashes = new Map<string, Buffer>()
-      for (const { group, key } of chunk) {
-        const hash = group.facts_hash
-        if (hash && !remembered.has(key)) hashes.set(hash.toString('hex'), hash)
-      }
-      const facts = await readFacts(db, tenantId, [...hashes.values()])
-      for (const { group, key } of chunk) {
-        if (window.topic && !window.topic.test(group.topic)) continue
-        let known = remembered.get(key)
-        if (!known) {
-          const seen = group.facts_hash ? facts.get(group.facts_hash.toString('hex')) : undefined
-          if (group.facts_hash && !seen) {
-            skipped += group.n
-            continue
-          }
-          known = answer(group, seen)
-          distinct += 1
-          if (remembered.size >= MAX_REMEMBERED) remembered.clear()
-          remembered.set(key, known)
-        }
-        const stored = { decision: group.decision, ruleId: group.rule_id, reason: group.reason }
-        tally.add(group, known.before ?? stored, known.after)
-        replayed += group.n
+      const chunk = groups.slice(from, from + CHUNK)
+      const saw = await factsOf(chunk)
+      for (const group of chunk) {
         if (performance.now() - turn > SLICE_MS) {
           await setImmediate()
           turn = performance.now()
         }
+        if (window.topic && !window.topic.test(group.topic)) continue
+        const seen = group.facts_hash === null ? undefined : saw.get(group.facts_hash)
+        if (group.facts_hash !== null && !seen) {
+          skipped += group.n
+          continue
+        }
+        const { before, after } = remembered(group, () => {
+          distinct += 1
+          return answer(group, seen)
+        })
+        const stored = { decision: group.decision, ruleId: group.rule_id, reason: group.reason }
+        tally.add(group, before ?? stored, after)
+        replayed += group.n
       }
     }
   }
@@ -134,8 +153,32 @@ export async function replay(options: ReplayOptions) {
   }
 }
 
+/** Answers by question, so that what comes again in later batches is not asked again; given up where nothing does. */
+function openMemory(): (group: Group, ask: () => Answers) => Answers {
+  const known = new Map<string, Answers>()
+  let asked = 0
+  let hits = 0
+  return (group, ask) => {
+    asked += 1
+    if (asked > PROBATION && hits < asked / 10) {
+      known.clear()
+      return ask()
+    }
+    const key = keyOf(group)
+    const found = known.get(key)
+    if (found) {
+      hits += 1
+      return found
+    }
+    const made = ask()
+    if (known.size >= MAX_REMEMBERED) known.clear()
+    known.set(key, made)
+    return made
+  }
+}
+
 const keyOf = ({ topic, verb, tenant, principal, labels, meta, facts_hash: hash }: Group): string =>
-  `${topic}\n${verb ?? ''}\n${tenant}\n${principal}\n${labels ?? ''}\n${meta ?? ''}\n${hash?.toString('hex') ?? ''}`
+  `${topic}\n${verb ?? ''}\n${tenant}\n${principal}\n${labels ?? ''}\n${meta ?? ''}\n${hash ?? ''}`
 
 /** What policy saw of the request. */
 function requestOf({ topic, verb, tenant, principal, labels, meta }: Group): JobRequest {

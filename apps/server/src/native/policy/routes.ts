@@ -13,7 +13,7 @@ import {
   SETTINGS_ID,
   topicGlob,
 } from '../../kernel/policy/index.ts'
-import { readCursor, type Window, writeCursor } from './decided.ts'
+import { instantOf, readCursor, type Window, writeCursor } from './decided.ts'
 import { compileDraftSet } from './draft.ts'
 import { replay } from './replay.ts'
 import { settingsOf } from './settings.ts'
@@ -61,6 +61,8 @@ export const routes = ({ db, policy }: Kernel) => {
       const { tenantId } = principal
       const after = body.cursor === undefined ? null : readCursor(body.cursor)
       const window = windowOf(body)
+      if (after && window.until !== null && instantOf(after) >= window.until)
+        throw new Fault('VAL_SCHEMA', {}, { message: 'cursor must be that of an earlier answer about the same window' })
       const draft = await db.tenant(tenantId, (tx) => compileDraftSet(tx, body.draft ?? {}))
       const { snapshot: current } = await policy.fresh(tenantId)
       if (body.against === 'current' && !current) {
