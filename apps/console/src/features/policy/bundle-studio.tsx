@@ -1,5 +1,5 @@
 import { FilePlus2, Save, Upload } from 'lucide-react'
-import { useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import { usePolicyBundles, usePublish, useSaveBundle, type PolicyBundles } from '../../api/policy.ts'
 import { useRefusal } from '../../app/allowed.ts'
@@ -16,9 +16,10 @@ import { StatusShape, StatusText } from '../../ui/status.tsx'
 import { Tabs, tabPanel } from '../../ui/tabs.tsx'
 import { toast } from '../../ui/toast.tsx'
 import { FIRST_BUNDLE, problemOf, readPolicy } from './policy-text.ts'
-import { SimulatePanel } from './simulate-panel.tsx'
 import { TestsPanel } from './tests-panel.tsx'
-import { WhatIfPanel } from './what-if-panel.tsx'
+
+const SimulatePanel = lazy(() => import('./simulate-panel.tsx').then((module) => ({ default: module.SimulatePanel })))
+const WhatIfPanel = lazy(() => import('./what-if-panel.tsx').then((module) => ({ default: module.WhatIfPanel })))
 
 const NEW = 'secops/new'
 const PANELS = ['tests', 'simulate', 'what-if'] as const
@@ -187,8 +188,10 @@ function Studio(props: { id: string; known: Bundle | undefined; stored: string; 
           />
           <div {...tabPanel('studio', panel)} className="min-h-0 flex-1 overflow-y-auto outline-none">
             {panel === 'tests' && <TestsPanel id={id} text={text} cases={read.cases} broken={broken} />}
-            {panel === 'simulate' && <SimulatePanel id={id} text={text} broken={broken} />}
-            {panel === 'what-if' && <WhatIfPanel id={id} text={text} broken={broken} />}
+            <Suspense fallback={null}>
+              {panel === 'simulate' && <SimulatePanel id={id} text={text} broken={broken} />}
+              {panel === 'what-if' && <WhatIfPanel id={id} text={text} broken={broken} />}
+            </Suspense>
           </div>
         </section>
       </div>

@@ -1,3 +1,4 @@
+import { lazy, Suspense } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import { usePolicySettings, useSetDefaultDecision, type PolicySettings } from '../../api/policy.ts'
 import { useRefusal } from '../../app/allowed.ts'
@@ -6,11 +7,14 @@ import { useUrlState } from '../../app/url-state.ts'
 import { Banner } from '../../ui/banner.tsx'
 import { Select } from '../../ui/form.tsx'
 import { Page, PageHeader } from '../../ui/page.tsx'
+import { SkeletonRows } from '../../ui/states.tsx'
 import { Tabs, tabPanel } from '../../ui/tabs.tsx'
 import { toast } from '../../ui/toast.tsx'
-import { BundleStudio } from './bundle-studio.tsx'
 import { PolicyHistory } from './policy-history.tsx'
 import { RuleList } from './rule-list.tsx'
+
+// What reads YAML comes with the studio.
+const BundleStudio = lazy(() => import('./bundle-studio.tsx').then((module) => ({ default: module.BundleStudio })))
 
 const TABS = ['rules', 'studio', 'history'] as const
 const WORDS = { rules: 'Rules in force', studio: 'Studio', history: 'History' }
@@ -54,7 +58,11 @@ export function PolicyPage() {
       />
       <div {...tabPanel('policy', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
         {tab === 'rules' && <RuleList />}
-        {tab === 'studio' && <BundleStudio />}
+        {tab === 'studio' && (
+          <Suspense fallback={<SkeletonRows rows={8} />}>
+            <BundleStudio />
+          </Suspense>
+        )}
         {tab === 'history' && <PolicyHistory />}
       </div>
     </Page>

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { decisionWord, FIRST_BUNDLE, problemOf, readPolicy } from './policy-text.ts'
+import { decisionWord } from './decision-words.ts'
+import { FIRST_BUNDLE, problemOf, readPolicy } from './policy-text.ts'
 
 test('the first bundle reads without a problem, with its cases', () => {
   const read = readPolicy(FIRST_BUNDLE)

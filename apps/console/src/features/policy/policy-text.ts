@@ -1,6 +1,5 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { PolicyCheckBody } from '@wheelhouse/contract/jobs/policy'
-import type { PolicyAnswer } from '../../api/policy.ts'
 import type { CodeProblem } from '../../ui/code-editor.tsx'
 
 /** A case that a bundle brings along: what is asked, and what must be said. */
@@ -70,26 +69,6 @@ function lineOfRule(text: string, index: number): number {
   const item = isSeq(rules) ? rules.items[index] : undefined
   const range = isMap(item) || isScalar(item) ? item.range : undefined
   return range ? lines.linePos(range[0]).line : 1
-}
-
-const SAID: Record<PolicyAnswer['decision'], string> = {
-  DECISION_TYPE_ALLOW: 'ALLOW',
-  DECISION_TYPE_DENY: 'DENY',
-  DECISION_TYPE_REQUIRE_HUMAN: 'REQUIRE_APPROVAL',
-  DECISION_TYPE_THROTTLE: 'THROTTLE',
-  DECISION_TYPE_ALLOW_WITH_CONSTRAINTS: 'ALLOW_WITH_CONSTRAINTS',
-}
-export type Said = 'ALLOW' | 'DENY' | 'REQUIRE_APPROVAL' | 'THROTTLE' | 'ALLOW_WITH_CONSTRAINTS'
-
-/** The answer in the words of jobs. */
-export const saidOf = (answer: PolicyAnswer): Said => SAID[answer.decision] as Said
-
-/** A decision as people write it (`require-approval`, `permit`) in the words of jobs. */
-export function decisionWord(text: string): string {
-  const word = text.trim().toUpperCase().replaceAll('-', '_').replaceAll(' ', '_')
-  if (word === 'PERMIT') return 'ALLOW'
-  if (word === 'BLOCK') return 'DENY'
-  return word === 'REQUIRE_HUMAN' ? 'REQUIRE_APPROVAL' : word
 }
 
 export const FIRST_BUNDLE = `# A bundle of your own. Bundles whose id begins with secops/ are asked before packs and the default policy;

@@ -15,7 +15,7 @@ import { EmptyState, NoMatchState, SkeletonRows } from '../../ui/states.tsx'
 import { StatusShape } from '../../ui/status.tsx'
 import { TableFoot } from '../../ui/table-foot.tsx'
 import { decisionState } from '../jobs/job-state.ts'
-import { decisionWord, type Said } from './policy-text.ts'
+import { decisionWord, type Said } from './decision-words.ts'
 
 interface Rule {
   id?: string

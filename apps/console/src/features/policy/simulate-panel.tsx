@@ -10,7 +10,7 @@ import { Button } from '../../ui/button.tsx'
 import { CodeEditor } from '../../ui/code-editor.tsx'
 import { JsonView } from '../../ui/code-block.tsx'
 import { decisionState } from '../jobs/job-state.ts'
-import { saidOf } from './policy-text.ts'
+import { saidOf } from './decision-words.ts'
 
 const FIRST = JSON.stringify(
   { topic: 'job.files.delete', labels: { env: 'prod' }, meta: { actor_type: 'service', risk_tags: ['destructive'] } },

@@ -5,7 +5,8 @@ import { simulate } from '../../api/policy.ts'
 import { keys } from '../../api/keys.ts'
 import { StatusShape } from '../../ui/status.tsx'
 import { decisionState } from '../jobs/job-state.ts'
-import { decisionWord, saidOf, type PolicyCase } from './policy-text.ts'
+import { decisionWord, saidOf } from './decision-words.ts'
+import type { PolicyCase } from './policy-text.ts'
 
 const PAUSE_MS = 500
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { FIRST_DEFINITION, readDefinition, sampleInput, writeDefinition } from './definition-text.ts'
+import { FIRST_DEFINITION, readDefinition, writeDefinition } from './definition-text.ts'
+import { sampleInput } from './run-input.ts'
 
 test('the first definition reads as it is meant', () => {
   const { definition, problems } = readDefinition(FIRST_DEFINITION)

@@ -78,30 +78,3 @@ steps:
       level: INFO
       message: \${steps.greeting.output.text}
 `
-
-/** The input that a schema asks for, to begin with: its defaults, and empty values for what is required. */
-export function sampleInput(schema: unknown): Record<string, unknown> {
-  if (typeof schema !== 'object' || schema === null) return {}
-  const { properties, required } = schema as { properties?: Record<string, SchemaPart>; required?: string[] }
-  return Object.fromEntries(
-    Object.entries(properties ?? {}).flatMap(([name, part]) => {
-      if (part.default !== undefined) return [[name, part.default]]
-      return required?.includes(name) ? [[name, empty(part)]] : []
-    }),
-  )
-}
-
-interface SchemaPart {
-  type?: string | string[]
-  default?: unknown
-  enum?: unknown[]
-}
-
-function empty({ type, enum: choices }: SchemaPart): unknown {
-  if (choices && choices.length > 0) return choices[0]
-  const first = Array.isArray(type) ? type[0] : type
-  if (first === 'number' || first === 'integer') return 0
-  if (first === 'boolean') return false
-  if (first === 'array') return []
-  return first === 'object' ? {} : ''
-}

@@ -6,8 +6,7 @@ import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { CodeEditor } from '../../ui/code-editor.tsx'
 import { Dialog } from '../../ui/overlay.tsx'
-import { sampleInput } from './definition-text.ts'
-import { readInput } from './run-input.ts'
+import { readInput, sampleInput } from './run-input.ts'
 
 /** Starts a run, or shows what one would do without doing it. */
 export function StartRun(props: {

@@ -1,6 +1,6 @@
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { History, Play, SquarePen, Trash2 } from 'lucide-react'
-import { useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo, useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import {
   useDeleteWorkflow,
@@ -17,7 +17,6 @@ import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { count, instant, plural } from '../../ui/age.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
-import { CodeEditor } from '../../ui/code-editor.tsx'
 import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Graph } from '../../ui/graph.tsx'
 import { FactsLine, ObjectHeader, Page } from '../../ui/page.tsx'
@@ -25,11 +24,17 @@ import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
 import { Tabs, tabPanel } from '../../ui/tabs.tsx'
 import { Age, At } from '../../ui/time.tsx'
 import { toast } from '../../ui/toast.tsx'
-import { writeDefinition } from './definition-text.ts'
 import { RunsTable } from './runs-table.tsx'
 import { graphOf } from './run-words.ts'
 import { StartRun } from './start-run.tsx'
-import { WorkflowEditor } from './workflow-editor.tsx'
+
+// What reads and writes YAML comes when a definition is looked at.
+const DefinitionView = lazy(() =>
+  import('./definition-view.tsx').then((module) => ({ default: module.DefinitionView })),
+)
+const DefinitionEditor = lazy(() =>
+  import('./definition-view.tsx').then((module) => ({ default: module.DefinitionEditor })),
+)
 
 const TABS = ['runs', 'definition', 'versions'] as const
 const WORDS = { runs: 'Runs', definition: 'Definition', versions: 'Versions' }
@@ -66,11 +71,9 @@ function WorkflowView(props: { workflow: WorkflowDefinition }) {
     return (
       <Page>
         <ObjectHeader status="unknown" name={workflow.name || workflow.id} facts={<Facts workflow={workflow} />} />
-        <WorkflowEditor
-          text={writeDefinition(workflow)}
-          revision={workflow.revision}
-          onLeave={() => setUrl({ edit: undefined })}
-        />
+        <Suspense fallback={<SkeletonRows rows={8} />}>
+          <DefinitionEditor workflow={workflow} onLeave={() => setUrl({ edit: undefined })} />
+        </Suspense>
       </Page>
     )
   }
@@ -120,13 +123,9 @@ function WorkflowView(props: { workflow: WorkflowDefinition }) {
       <div {...tabPanel('workflow', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
         {tab === 'runs' && <RunsTable runs={runs} named={false} />}
         {tab === 'definition' && (
-          <CodeEditor
-            label="Definition"
-            language="yaml"
-            readOnly
-            value={writeDefinition(workflow)}
-            className="m-4 min-h-[320px] flex-1"
-          />
+          <Suspense fallback={<SkeletonRows rows={8} />}>
+            <DefinitionView label="Definition" workflow={workflow} className="m-4 min-h-[320px] flex-1" />
+          </Suspense>
         )}
         {tab === 'versions' && <Versions workflow={workflow} />}
       </div>
@@ -224,13 +223,9 @@ function Versions(props: { workflow: WorkflowDefinition }) {
           .
         </p>
       ) : (
-        <CodeEditor
-          label={`Definition, revision ${chosen}`}
-          language="yaml"
-          readOnly
-          value={version.data ? writeDefinition(version.data) : ''}
-          className="min-h-[320px]"
-        />
+        <Suspense fallback={<SkeletonRows rows={8} />}>
+          <DefinitionView label={`Definition, revision ${chosen}`} workflow={version.data} className="min-h-[320px]" />
+        </Suspense>
       )}
     </div>
   )
