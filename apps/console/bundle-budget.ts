@@ -40,7 +40,8 @@ function weight(names: Iterable<string>): number {
 const entry = Object.keys(manifest).find((name) => manifest[name]?.isEntry)
 if (!entry) throw new Error('The build has no entry')
 const shell = closure(entry)
-const pages = Object.keys(manifest).filter((name) => name.startsWith('src/features/'))
+// A page is what an address loads; what one of its parts brings when it is opened is not its first load.
+const pages = Object.keys(manifest).filter((name) => /^src\/features\/.+-page\.tsx$/.test(name))
 const loads = pages
   .map((page) => ({ page, bytes: weight(new Set([...shell, ...closure(page)])) }))
   .sort((a, b) => b.bytes - a.bytes)

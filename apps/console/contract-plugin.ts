@@ -28,9 +28,10 @@ function slim(contract: Readonly<Record<string, Readonly<Record<string, Readonly
     Object.fromEntries(Object.entries(members).map(([name, member]) => [name, make(member)]))
   return each(contract, (areas) =>
     each(areas, (area) =>
-      each(area, ({ method, path, kind, list }) => ({
+      each(area, ({ method, path, kind, list, permission }) => ({
         method,
         path,
+        permission,
         ...(kind ? { kind } : {}),
         ...(list ? { list: {} } : {}),
       })),
