@@ -31,6 +31,8 @@ export const EVENTS = {
   'job.timed_out': 'A job’s time was over',
   'bulk.started': 'An act on many jobs began',
   'bulk.ended': 'An act on many jobs is over',
+  'pack.installed': 'A pack was installed, or upgraded',
+  'pack.uninstalled': 'A pack was taken out',
   'policy.published': 'Policy bundles were put in force',
   'policy.rolled-back': 'The policy went back to an earlier set of bundles',
   'policy.updated': 'A policy bundle or the default decision changed',

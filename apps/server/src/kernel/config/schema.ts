@@ -219,6 +219,22 @@ export const ConfigSchema = Type.Object({
       synonyms: ['SAFETY_POLICY_PATH'],
     }),
   }),
+  packs: Type.Object({
+    catalog: Type.Object({
+      id: text('Catalogue of packs that tenants without a list of their own see: its id.', {
+        default: 'official',
+        synonyms: ['CORDUM_PACK_CATALOG_ID'],
+      }),
+      title: text('Its title.', { default: 'Official', synonyms: ['CORDUM_PACK_CATALOG_TITLE'] }),
+      url: optionalText('Where it is fetched from; absent = there is none, and nothing is fetched.', {
+        kind: 'url',
+        synonyms: ['CORDUM_PACK_CATALOG_URL'],
+      }),
+      disabled: flag('Do not offer it although it is set.', false, {
+        synonyms: ['CORDUM_PACK_CATALOG_DEFAULT_DISABLED'],
+      }),
+    }),
+  }),
   retention: Type.Object({
     metricsMs: duration('Raw metric points.', 7 * DAY),
     metricsHourlyMs: duration('Hourly roll-ups of metrics.', 30 * DAY),
