@@ -22,6 +22,7 @@ import {
 } from './queue.ts'
 import { placeOf, policyRequest, rankOf, requestHash, workerRequest } from './request.ts'
 import { concurrencyOf, park } from './slots.ts'
+import { attemptOf } from './spans.ts'
 import { freeSlots, loadOf, placementFits, type Worker, WORKER_TTL_MS } from './workers.ts'
 
 /** Most jobs of one claim. */
@@ -314,13 +315,17 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
       if (entry.worker) entry.worker.inFlight += 1
       enter(entry)
     }
-    const refused = await checks(taken)
+    const refused = await checks(taken).catch(async (error: unknown) => {
+      // What could not be asked is not done: the claims go back, or run out where that fails too.
+      await giveBack(taken, clock.now() + AGAIN_MS)
+      throw error
+    })
     const moved: Active[] = []
     const back: Active[] = []
     for (const entry of taken) {
       if (refused.has(entry)) continue
       if (entry.claimed.verb !== null) {
-        core.onDispatch(entry.claimed.request.topic)
+        dispatched(entry)
         hooks.run(entry)
         continue
       }
@@ -428,7 +433,11 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     for (const entry of older) {
       const { claimed } = entry
       const made = decisions.get(keyOf(claimed.tenantId, claimed.id))
-      const { snapshot } = await core.policy.current(claimed.tenantId)
+      // A policy that cannot be read is as one that is not there: the job waits (decisions D5).
+      const snapshot = await core.policy.current(claimed.tenantId).then(
+        (loaded) => loaded.snapshot,
+        () => undefined,
+      )
       if (!snapshot) {
         drop(entry)
         await giveBackClaims([claimed], clock.now() + AGAIN_MS)
@@ -544,12 +553,18 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     return true
   }
 
+  /** It is on its way: until now it waited. */
+  function dispatched({ claimed }: Active): void {
+    core.onDispatch(claimed.request.topic)
+    if (core.tracer.on) core.tracer.queued(attemptOf(claimed), claimed.createdAt, claimed.startedAt)
+  }
+
   /** To the worker itself when it listens there, else to whoever subscribes to the topic (jobs.md 17.4 with its fix). */
   async function deliver(entry: Active, account: string, bytes: Uint8Array): Promise<void> {
     const { claimed, worker } = entry
     const topic = claimed.request.topic
-    if (worker && (await reach(account, `worker.${worker.workerId}.jobs`, bytes))) return core.onDispatch(topic)
-    if (await reach(account, topic, bytes)) return core.onDispatch(topic)
+    if (worker && (await reach(account, `worker.${worker.workerId}.jobs`, bytes))) return dispatched(entry)
+    if (await reach(account, topic, bytes)) return dispatched(entry)
     if (find(claimed.tenantId, claimed.id) !== entry || sentLater(entry)) return
     // Nobody there: it waits as jobs without workers do.
     await giveBack([entry], clock.now() + AGAIN_MS)
