@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { integrityCampaign, integrityReport } from './approval-integrity.ts'
 import { matrixCampaign, matrixReport } from './authorization.ts'
+import { fuzzCampaign, fuzzReport } from './fuzz.ts'
 import { killCampaign } from './kill.ts'
 import { killReport } from './report.ts'
 
@@ -9,6 +10,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seed: { type: 'string', default: '1' },
+    runs: { type: 'string', default: '40' },
+    only: { type: 'string', default: '' },
     share: { type: 'string', default: '1' },
     attempts: { type: 'string', default: '10000' },
     kills: { type: 'string', default: '50' },
@@ -32,6 +35,13 @@ const CAMPAIGNS: Readonly<Record<string, { usage: string; run(): Promise<Outcome
       const options = { kills: Number(values.kills), seed, keep, plainWorker: values['plain-worker'], say }
       const report = await killCampaign(options)
       return { report: killReport(report), violations: report.findings.violations }
+    },
+  },
+  fuzz: {
+    usage: '[--runs 40] [--only PATH]',
+    async run() {
+      const report = await fuzzCampaign({ runs: Number(values.runs), only: values.only, seed, say })
+      return { report: fuzzReport(report), violations: report.violations }
     },
   },
   authorization: {

@@ -1,8 +1,9 @@
-import { BUILT_IN_ROLES, declared, type Endpoint, faults, type Surface, SURFACES } from '@wheelhouse/contract'
+import { BUILT_IN_ROLES, declared, type Endpoint, type Surface, SURFACES } from '@wheelhouse/contract'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Bound } from '../kernel/http/index.ts'
 import { can, createKey } from '../kernel/identity/index.ts'
+import { hasErrorShape, isDefect, isProbe } from './error-shapes.ts'
 import { broken, fitting, queryOf, type Schema } from './generate.ts'
 import { openWorld, type World } from './world.ts'
 
@@ -72,22 +73,6 @@ function parsed(text: string): unknown {
   }
 }
 
-/** How each surface says no (fleet.md §1.3, release.md §2, jobs.md §1.5, platform.md §1.2, RFC 9457). */
-const ERROR_SHAPES: Readonly<Record<Surface, (body: Record<string, unknown>, status: number) => boolean>> = {
-  platform: (body) => typeof body['error'] === 'string',
-  fleet: (body, status) =>
-    typeof body['error'] === 'string' && typeof body['message'] === 'string' && body['statusCode'] === status,
-  release: (body) =>
-    body['success'] === false &&
-    typeof (body['error'] as { code?: unknown } | undefined)?.code === 'string' &&
-    typeof (body['meta'] as { requestId?: unknown } | undefined)?.requestId === 'string',
-  jobs: (body) => typeof body['error'] === 'string',
-  native: (body, status) => body['status'] === status && typeof body['code'] === 'string',
-}
-
-const hasErrorShape = (surface: Surface, { status, body }: Reply): boolean =>
-  typeof body === 'object' && body !== null && ERROR_SHAPES[surface](body as Record<string, unknown>, status)
-
 const methodOf = ({ method }: Endpoint): string => (method === 'ANY' ? 'POST' : method)
 
 /** The path with generated ids: they fit their schema, and nothing bears them. */
@@ -112,15 +97,6 @@ const shown = (value: unknown): string => {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
   return text.length > 300 ? `${text.slice(0, 300)}… (${text.length})` : text
 }
-
-/** Probes say with a 503 of their own form that this replica is not ready. */
-const isProbe = ({ path, permission }: Endpoint): boolean => permission === 'public' && /\/(ready|health)z?$/.test(path)
-
-/** A status of the server's own failure that the endpoint documents (`faults`) is an answer; any other is a defect. */
-const isDefect = (endpoint: Endpoint, status: number): boolean =>
-  status >= 500 &&
-  !(status === 503 && isProbe(endpoint)) &&
-  !(endpoint.faults ?? []).some((code) => faults[code].status === status)
 
 test('everything that is declared is served', () => {
   const served = new Set(bound.map((each) => `${each.surface} ${each.endpoint.method} ${each.endpoint.path}`))

@@ -206,6 +206,8 @@ function parseBody(raw: Buffer | undefined, { dialect, bound, facts }: Passage):
   if (dialect.carefulJson) refuseAmbiguity(raw, value)
   // Cheap to look for before walking: JSON can only spell the character like this.
   if (raw.includes('\\u0000') && hasNul(value)) refuseNul('body')
+  if ((raw.includes('\\ud') || raw.includes('\\uD')) && someText(value, (text) => !text.isWellFormed()))
+    throw new Fault('VAL_SCHEMA', { in: 'body' }, { message: 'The body has half a character in it' })
   const { verbatim } = bound.endpoint
   return dialect.nullIsAbsent && verbatim?.[0] !== '*' ? withoutNulls(value, verbatim) : value
 }
@@ -231,10 +233,12 @@ function isTooDeep(raw: Buffer, max: number): boolean {
 }
 
 /** Whether some text in it has the one character that PostgreSQL cannot keep. */
-function hasNul(value: unknown): boolean {
-  if (typeof value === 'string') return value.includes('\0')
+const hasNul = (value: unknown): boolean => someText(value, (text) => text.includes('\0'))
+
+function someText(value: unknown, is: (text: string) => boolean): boolean {
+  if (typeof value === 'string') return is(value)
   if (typeof value !== 'object' || value === null) return false
-  return Object.entries(value).some(([key, each]) => key.includes('\0') || hasNul(each))
+  return Object.entries(value).some(([key, each]) => is(key) || someText(each, is))
 }
 
 function refuseNul(part: 'query' | 'body'): never {

@@ -97,6 +97,13 @@ describe('bodies', () => {
   })
 })
 
+test('half a character is refused, since it has no form in which it could be kept', async () => {
+  const half = await world.call('POST', '/api/v1/jobs', { body: String.raw`{"prompt":"\ud800"}` })
+  expect(half).toMatchObject({ status: 400 })
+  const whole = await world.call('POST', '/api/v1/jobs', { body: String.raw`{"prompt":"\ud83d\ude80"}` })
+  expect(whole).toMatchObject({ status: 200 })
+})
+
 describe('unknown paths and methods', () => {
   test('read in the manner of the surface', async () => {
     const native = await world.call('PATCH', '/wheelhouse/api/v1/session')
@@ -105,6 +112,17 @@ describe('unknown paths and methods', () => {
     expect(native.headers.get('content-type')).toMatch(/^application\/problem\+json/)
     expect(await world.call('DELETE', '/api/v1/ping')).toMatchObject({ status: 404, body: { error: 'Not found' } })
     expect(await world.call('GET', '/api/v1/no/such/thing')).toMatchObject({ status: 404, body: { statusCode: 404 } })
+  })
+
+  test('also where the path cannot even be decoded', async () => {
+    expect(await world.call('GET', '/wheelhouse/api/v1/principals/%zz')).toMatchObject({
+      status: 400,
+      body: { status: 400, code: 'VAL_SCHEMA' },
+    })
+    const release = await world.call('GET', '/release/api/v1/targets/%')
+    expect(release).toMatchObject({ status: 400, body: { success: false } })
+    expect(release.headers.get('x-content-type-options')).toBe('nosniff')
+    expect(release.headers.get('x-request-id')).toBeTruthy()
   })
 
   test('a surface’s own beginning takes only what is its own', async () => {

@@ -69,6 +69,12 @@ export function buildHttp(options: HttpOptions): HttpServer {
     genReqId: () => '',
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 1024 },
+    // A path that cannot even be decoded meets no route and no hook.
+    frameworkErrors(error, request, reply) {
+      const arrival = facts(request, forced.get(request.raw) ?? 'native')
+      reply.headers({ ...SECURITY_HEADERS, 'X-Request-Id': arrival.id })
+      void write(reply, refusal(edge, edgeFault(error), dialectOf(request, arrival.path), arrival, {}))
+    },
     rewriteUrl(request) {
       const url = request.url ?? '/'
       const match = /^\/(platform|fleet|release|jobs)(\/(?:api|ws|health|metrics).*)$/.exec(url)
@@ -89,6 +95,13 @@ export function buildHttp(options: HttpOptions): HttpServer {
     if (passage) return passage.dialect
     const path = request.url.split('?')[0] ?? '/'
     return edge.dialects[forced.get(request.raw) ?? (path.startsWith('/wheelhouse/') ? 'native' : 'fleet')]
+  }
+
+  const methods = knownPaths(options.bound)
+  /** Of whoever knows the path, whatever the method. */
+  const dialectOf = (request: FastifyRequest, path: string): Dialect => {
+    const owner = forced.get(request.raw) ?? SURFACES.find((surface) => methods(path, surface).length > 0)
+    return owner ? edge.dialects[owner] : dialectFor(request)
   }
 
   app.addHook('onRequest', async (request, reply) => {
@@ -132,13 +145,11 @@ export function buildHttp(options: HttpOptions): HttpServer {
     const arrival = request.arrival ?? facts(request, 'native')
     void write(reply, refusal(edge, edgeFault(error), dialectFor(request), arrival, request.passage?.headers ?? {}))
   })
-  const methods = knownPaths(options.bound)
   app.setNotFoundHandler(async (request, reply) => {
     const { path } = request.arrival
     if (request.method === 'OPTIONS') return reply.code(204).send()
     // A path that some surface knows is answered in its manner, whatever the method.
-    const owner = forced.get(request.raw) ?? SURFACES.find((surface) => methods(path, surface).length > 0)
-    const dialect = owner ? edge.dialects[owner] : dialectFor(request)
+    const dialect = dialectOf(request, path)
     const allow = methods(path, dialect.surface)
     if (allow.length > 0 && dialect.knowsMethodNotAllowed) {
       reply.header('Allow', allow.join(', '))
