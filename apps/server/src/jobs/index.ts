@@ -8,13 +8,16 @@ import { routes as dlq } from './dlq/routes.ts'
 import { routes as jobs } from './jobs/routes.ts'
 import { routes as locks } from './locks/routes.ts'
 import { routes as memory } from './memory/routes.ts'
+import { routes as packs } from './packs/routes.ts'
 import { routes as policy } from './policy/routes.ts'
 import { routes as schemas } from './schemas/routes.ts'
+import { routes as runs } from './runs/routes.ts'
 import { routes as status } from './status/routes.ts'
 import { routes as stream } from './stream/routes.ts'
 import { routes as traces } from './traces/routes.ts'
 import { routes as users } from './users/routes.ts'
 import { routes as workers } from './workers/routes.ts'
+import { routes as workflows } from './workflows/routes.ts'
 
 export { jobsDialect } from './dialect.ts'
 export { openGrpc } from './grpc/server.ts'
@@ -32,8 +35,11 @@ export const jobsRoutes = (kernel: Kernel): Bound[] => [
   ...auth(kernel),
   ...memory(kernel),
   ...policy(kernel),
+  ...workflows(),
+  ...runs(kernel),
   ...status(kernel),
   ...users(kernel),
   ...schemas(),
   ...config(kernel),
+  ...packs(kernel),
 ]

@@ -30,6 +30,7 @@ import { type Metrics, openMetrics } from './metrics/index.ts'
 import { openReadiness, type Readiness } from './readiness/index.ts'
 import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
 import { openTenantConfig, type TenantConfig } from './tenant-config/index.ts'
+import { jobTracer, openTracer, type Tracer } from './traces/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
 import { openWorkflows, type Workflows } from './workflows/index.ts'
 
@@ -75,6 +76,8 @@ export interface Kernel {
   oidc: OidcProvider | undefined
   readiness: Readiness
   metrics: Metrics
+  /** Takes spans for the configured collector. */
+  tracer: Tracer
   /** Where clients reach the nats-server, as far as we know it. */
   natsUrls: { client: string; webSocket: string | undefined }
   /** A key for one purpose, derived from the vault's: the same on all replicas, never stored. */
@@ -143,6 +146,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     run: async (signal) => void (await artifacts.sweepOrphans(signal)),
   })
   const approvals = openApprovals({ db, clock })
+  const tracer = await openTracer(config, log)
   const jobs = openJobs({
     db,
     bus,
@@ -155,6 +159,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     feed,
     clock,
     log,
+    tracer: jobTracer(tracer),
     onDispatch: (topic) => metrics.dispatched(topic),
   })
   const workflows = await openWorkflows({
@@ -165,7 +170,6 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     approvals,
     artifacts,
     jobs,
-    policy,
     egress,
     schedule,
     tenantConfig,
@@ -187,6 +191,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     events,
     trail: openTrail(db, events),
     metrics,
+    tracer,
     feed,
     policy,
     tenantConfig,
@@ -221,6 +226,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
       await policy.stop()
       await tenantConfig.close()
       feed.close()
+      await tracer.close()
       await events.close()
       await bus.close()
       redis?.disconnect()

@@ -1,5 +1,6 @@
 import type { Bound } from '../kernel/http/index.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { routes as bulk } from './bulk/routes.ts'
 import { routes as health } from './health/routes.ts'
 import { routes as jobOutput } from './job-output/routes.ts'
 import { routes as join } from './join/routes.ts'
@@ -16,6 +17,7 @@ import { routes as trail } from './trail/routes.ts'
 import { routes as verbs } from './verbs/routes.ts'
 import { routes as workerKeys } from './worker-keys/routes.ts'
 import { routes as why } from './why/routes.ts'
+import { routes as workflows } from './workflows/routes.ts'
 
 /** What Wheelhouse serves beside the four documents. */
 export const nativeRoutes = (kernel: Kernel): Bound[] => [
@@ -32,7 +34,9 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...jobOutput(kernel),
   ...locks(),
   ...queues(kernel),
+  ...bulk(kernel),
   ...why(kernel),
   ...verbs(kernel),
+  ...workflows(kernel),
   ...workerKeys(kernel),
 ]

@@ -40,18 +40,18 @@ const stepMembers = {
 
 export const ChildStepRun = Type.Object(stepMembers)
 
+export const ChildCounts = Type.Object({
+  total: Type.Integer(),
+  begun: Type.Integer(),
+  succeeded: Type.Integer(),
+  failed: Type.Integer(),
+})
+
 /** At most 100 children stand in the run itself; the rest is read by pages. */
 export const StepRun = Type.Object({
   ...stepMembers,
   children: Type.Optional(Type.Record(Type.String(), ChildStepRun)),
-  children_counts: Type.Optional(
-    Type.Object({
-      total: Type.Integer(),
-      begun: Type.Integer(),
-      succeeded: Type.Integer(),
-      failed: Type.Integer(),
-    }),
-  ),
+  children_counts: Type.Optional(ChildCounts),
 })
 
 const AnyObject = Type.Record(Type.String(), Json)

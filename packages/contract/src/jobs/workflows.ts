@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { area } from '../endpoint.ts'
 import { Id, Json, Labels, Timestamp } from '../schemas.ts'
 import { Limit, Text } from './shapes.ts'
@@ -63,6 +63,8 @@ export const Workflow = Type.Object({
   // Beyond the document: counts the saves; each is kept and can be read.
   revision: Type.Integer(),
 })
+
+export type Workflow = Static<typeof Workflow>
 
 /** What is given to make or replace a definition. */
 export const WorkflowBody = Type.Object({

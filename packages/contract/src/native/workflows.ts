@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { area } from '../endpoint.ts'
-import { ChildStepRun, RUN_STATUSES } from '../jobs/runs.ts'
+import { ChildCounts, ChildStepRun, RUN_STATUSES, RunStatus, TimelineEvent } from '../jobs/runs.ts'
 import { VERBATIM, Workflow, WorkflowBody } from '../jobs/workflows.ts'
 import { Id, Json, Nullable, OneOf, Timestamp } from '../schemas.ts'
 import { Why } from './why.ts'
@@ -46,6 +46,23 @@ export const PlanShape = Type.Object({
     }),
   ),
   layers: Type.Array(Type.Array(Type.String())),
+})
+
+/** Event `run` (and the last one, `end`): where the run is, and which steps have just changed. */
+export const RunEvent = Type.Object({
+  run_id: Type.String(),
+  workflow_id: Type.String(),
+  status: RunStatus,
+  at: Timestamp,
+  steps: Type.Array(
+    Type.Object({
+      step_id: Type.String(),
+      status: RunStatus,
+      attempts: Type.Integer(),
+      skipped: Type.Boolean(),
+      children_counts: Type.Optional(ChildCounts),
+    }),
+  ),
 })
 
 /** What the console needs of workflows and runs beside the documented calls. */
@@ -158,6 +175,20 @@ export const workflows = area({
       message: Nullable(Type.String()),
       data: Json,
     }),
+    faults: ['RES_NOT_FOUND'],
+  },
+  streamRun: {
+    kind: 'sse',
+    method: 'GET',
+    path: '/wheelhouse/api/v1/workflow-runs/{id}/stream',
+    group: 'Runs',
+    summary:
+      'A run as it goes on: `timeline` events from the first (or after Last-Event-ID), `run` with what changed, `end` at its end',
+    permission: 'run:read',
+    rate: 'native',
+    params: Type.Object({ id: Id }),
+    query: Type.Object({ after: Type.Optional(Type.Integer({ minimum: 0 })) }),
+    reply: Type.Union([TimelineEvent, RunEvent]),
     faults: ['RES_NOT_FOUND'],
   },
   runCounts: {

@@ -7,6 +7,7 @@ import { type Db, sql } from '../../kernel/db/index.ts'
 import { type Bound, serve } from '../../kernel/http/index.ts'
 import type { Principal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
+import { CHAT_TOPIC } from '../runs/chat.ts'
 
 /** jobs.md §4: a client that reads so much too slowly loses its socket. */
 const MOST_WAITING = 100
@@ -21,7 +22,11 @@ interface Streaming {
 }
 
 /** Sends frames to one socket until it closes, its reader is too slow, its credential ends or its job has ended. */
-function follow(kernel: Pick<Kernel, 'authenticator' | 'clock' | 'jobs'>, socket: WebSocket, facts: Streaming): void {
+function follow(
+  kernel: Pick<Kernel, 'authenticator' | 'clock' | 'jobs' | 'feed'>,
+  socket: WebSocket,
+  facts: Streaming,
+): void {
   const { principal, jobId } = facts
   const closed = new AbortController()
   let waiting = 0
@@ -48,8 +53,16 @@ function follow(kernel: Pick<Kernel, 'authenticator' | 'clock' | 'jobs'>, socket
         () => undefined,
       )
   })
+  // Chat of runs is no packet of the bus (§19.3).
+  const leaveChat =
+    jobId === undefined
+      ? kernel.feed.subscribeLive(principal.tenantId, [CHAT_TOPIC], ({ data }) => {
+          if (socket.readyState === socket.OPEN) send(data as Record<string, unknown>)
+        })
+      : () => undefined
   socket.once('close', () => {
     leave()
+    leaveChat()
     closed.abort()
   })
   void recheck(kernel, principal, closed.signal).then(

@@ -22,6 +22,8 @@ export interface ListSource<Row, T> {
   select: Statement
   /** Conditions beside the caller's filter. */
   where?: readonly Statement[]
+  /** One more condition, where `key` is unique only among the rows that meet it (events of one run). */
+  within?: Statement
   /** Columns of fields whose name is not simply their snake case. */
   columns?: Readonly<Record<string, Statement>>
   /** Tables without an `id` name their last key here. */
@@ -49,7 +51,7 @@ export async function listPage<Row, T>(
   const table = sql.table(source.table)
   const column = (field: string): Statement => source.columns?.[field] ?? sql.ref(`${source.table}.${snake(field)}`)
   const keyColumn = sql.ref(`${source.table}.${key}`)
-  const where = [...(source.where ?? [])]
+  const where = [...(source.where ?? []), ...(source.within ? [source.within] : [])]
   if (query.filter) where.push(filterSql(query.filter, column, spec.fields))
   const all =
     where.length === 0
@@ -99,7 +101,7 @@ export async function listPage<Row, T>(
       select ${keyColumn} as _key, ${sortValues} from ${table} where ${all} and ${after}
       order by ${orderBy} limit ${query.pageSize + 1} offset ${offset})
     select ${source.select}, ${sql.join(order.map((_, i) => sql.ref(`keys._s${i}`)))} from keys
-    join ${table} on ${keyColumn} = keys._key order by ${orderBy}`)
+    join ${table} on ${keyColumn} = keys._key and ${source.within ?? sql`true`} order by ${orderBy}`)
   const shown = rows.slice(0, query.pageSize)
   const last = rows.length > query.pageSize ? shown.at(-1) : undefined
   const position = last && order.map((by, i) => (by.time ? { t: last[`_s${i}`] } : last[`_s${i}`]))

@@ -9,6 +9,7 @@ import { publish } from '../events/index.ts'
 import { actorOf, type Principal } from '../identity/index.ts'
 import { type Again, submitAgain } from './again.ts'
 import { type Brakes, openBrakes } from './brakes.ts'
+import { type Bulk, openBulk } from './bulk.ts'
 import { type Core, type JobsOptions, openVerbs } from './core.ts'
 import { type Dispatcher, openDispatcher } from './dispatcher.ts'
 import { endOne, SYSTEM_ACTOR } from './ends.ts'
@@ -20,9 +21,10 @@ import { openOutputs } from './output.ts'
 import { openBusDoors } from './results.ts'
 import { openRunner } from './runner.ts'
 import { openSignals } from './signals.ts'
+import { attemptOf } from './spans.ts'
 import { openSlots } from './slots.ts'
 import { jobState, type QueueState } from './state.ts'
-import { type NewJob, openSubmission, type StepJob, type StepSubmitted } from './submission.ts'
+import { type NewJob, openSubmission, type StepJob, type StepSubmitted, type Submission } from './submission.ts'
 import { openSweeps } from './sweeps.ts'
 import type { Ended } from './verb.ts'
 import { openWorkers, type Workers } from './workers.ts'
@@ -37,12 +39,15 @@ export interface JobEngine extends Jobs {
   submitAgain(principal: Principal, jobId: string, again: Again): Promise<Submitted>
   /** Steps of a run, many at once within the run's transaction. What may not be submitted is told in its place; nothing throws for it. */
   submitMany(tx: Tx, principal: Principal, jobs: readonly StepJob[]): Promise<StepSubmitted[]>
+  foresee: Submission['foresee']
   /** Hears, in this process, of runs that have something to take in. What is missed stands in `run_inbox`. */
   onRunWork(listener: (tenantId: string, runId: string) => void): void
   holds: Holds
   workers: Workers
   /** What people paused, drained and limited. */
   brakes: Brakes
+  /** One act on many jobs. */
+  bulk: Bulk
   /** Packets for the stream's sockets of one tenant. */
   frames(tenantId: string, listener: (frame: { jobId: string; bytes: Uint8Array }) => void): () => void
   /** Shows a packet to those sockets. */
@@ -115,6 +120,11 @@ export function openJobs(options: JobsOptions): JobEngine {
     await options.approvals.withdraw(tx, 'job', jobId)
     const { tenantId } = tx
     tx.afterCommit(() => {
+      if (core.tracer.on) {
+        const attempt = attemptOf({ ...ended, tenantId, id: jobId })
+        if (ended.wasLeased) core.tracer.ran(attempt, ended.startedAt ?? now, now, state)
+        core.tracer.ended(attempt, ended.createdAt, now, state)
+      }
       if (ended.wasLeased) {
         core.ended(tenantId, jobId, 'cancelled')
         if (ended.account !== null) tellWorker(tenantId, ended.account, jobId, message)
@@ -197,7 +207,14 @@ export function openJobs(options: JobsOptions): JobEngine {
     if (decision.decision === 'REQUIRE_APPROVAL') await holds.hold(tx, { ...job, decision })
   }
 
-  const sweeps = openSweeps(core, { dispatcher: made, holds, end, tellWorker })
+  const bulk = openBulk({
+    db,
+    clock,
+    log,
+    cancel,
+    submitAgain: (principal, jobId, again) => submitAgain(db, submission.submitBatched, principal, jobId, again),
+  })
+  const sweeps = openSweeps(core, { bulk, dispatcher: made, holds, end, tellWorker })
   let doors: ReturnType<typeof openBusDoors> | undefined
   const listening: { close(): void }[] = []
   let busLostAt: number | undefined
@@ -216,6 +233,7 @@ export function openJobs(options: JobsOptions): JobEngine {
     holds,
     workers: core.workers,
     brakes: core.brakes,
+    bulk,
     frames: (tenantId, listener) => signals.frames(tenantId, listener),
     register: (verb) => core.verbs.add(verb),
     verb: (nameOrTopic) => core.verbs.find(nameOrTopic),
@@ -224,6 +242,7 @@ export function openJobs(options: JobsOptions): JobEngine {
     submitBatched: submission.submitBatched,
     submitAgain: (principal, jobId, again) => submitAgain(db, submission.submitBatched, principal, jobId, again),
     submitMany: submission.submitMany,
+    foresee: submission.foresee,
     showFrame: (tenantId, bytes) => signals.showBytes(tenantId, bytes),
     onRunWork: (listener) => void runListeners.push(listener),
 
@@ -328,6 +347,7 @@ export function openJobs(options: JobsOptions): JobEngine {
       started = false
       for (const each of listening) each.close()
       await sweeps.stop()
+      await bulk.close()
       await made.stop()
       await runner.stop()
       doors?.close()

@@ -25,6 +25,8 @@ import {
 } from './request.ts'
 import { insertJobs, microseconds, type NewRow } from './store.ts'
 import type { Verb } from './verb.ts'
+import { contextText, currentTrace, newTrace, readTraceparent, spanIdOf, traceIdOf } from '../traces/index.ts'
+import { spanOf } from './spans.ts'
 
 /** jobs.md 17.2: when a throttled job is decided again. */
 export const THROTTLE_MS = 5000
@@ -71,6 +73,8 @@ export interface Submission {
   submitBatched(principal: Principal, job: NewJob): Promise<Submitted>
   /** Steps of a run: one statement for all of them, within the run's transaction. Denials and refusals are told in their places. */
   submitMany(tx: Tx, principal: Principal, jobs: readonly StepJob[]): Promise<StepSubmitted[]>
+  /** What would become of such a job if it were submitted now; a refusal that is no policy's is told as a denial. Nothing is written. */
+  foresee(tx: Tx, principal: Principal, job: StepJob): Promise<Pick<Decision, 'decision' | 'ruleId' | 'reason'>>
   idle(): Promise<void>
 }
 
@@ -90,9 +94,10 @@ export function openSubmission(core: Core): Submission {
     more: { options?: SubmitOptions; verb?: Verb; step?: StepJob['step'] } = {},
   ): Promise<Prepared> {
     const { verb, options = {}, step = null } = more
-    const { request, context } = job
+    const { context } = job
     const id = job.jobId ?? ids.next()
     const now = clock.now()
+    const request = traced(job.request, step?.runId)
     // What a run has begun is not refused half-way.
     if (step === null) await core.brakes.admit(principal.tenantId, request.topic)
     const { pools, timeouts } = await tenantConfig.routing(principal.tenantId)
@@ -106,6 +111,7 @@ export function openSubmission(core: Core): Submission {
       principal.tenantId,
       policyRequest(id, request, facts ?? undefined),
     )
+    if (core.tracer.on) core.tracer.decided(spanOf(principal.tenantId, id, request), now, clock.now(), decision)
     const route = routeFor(pools, request)
     const limits = verb
       ? { timeoutMs: options.timeoutMs ?? verb.timeoutMs, maxAttempts: verb.maxAttempts }
@@ -179,6 +185,7 @@ export function openSubmission(core: Core): Submission {
     })
     if (!row.ended) return
     const { state, code, message } = row.ended
+    core.tracer.ended(spanOf(principal.tenantId, id, request), row.at, row.at, state)
     core.signals.emit(principal.tenantId, id, { kind: 'ended', at: row.at, end: { kind: state, code, message } })
     core.signals.show(principal.tenantId, {
       traceId,
@@ -287,6 +294,13 @@ export function openSubmission(core: Core): Submission {
         core.events.wake()
       })
       return told
+    },
+
+    async foresee(tx, principal, job) {
+      const ready = await readyStep(tx, principal, job).catch(refusal)
+      if ('refused' in ready) return { decision: 'DENY', ruleId: '', reason: ready.refused.message }
+      const { ended, decision } = ready.row
+      return ended?.state === 'failed' ? { ...decision, decision: 'DENY', reason: ended.message } : decision
     },
 
     idle: () => batch.idle(),
@@ -431,6 +445,17 @@ function bounded(
     timeoutMs: maxRuntimeMs > 0 ? Math.min(limits.timeoutMs, maxRuntimeMs) : limits.timeoutMs,
     maxAttempts: maxRetries > 0 ? Math.min(limits.maxAttempts, 1 + maxRetries) : limits.maxAttempts,
   }
+}
+
+/**
+ * The request with its W3C trace context: that of what it continues, else of the request that the caller makes, else a new trace. The
+ * steps of one run are one trace, whoever drives them and when.
+ */
+function traced(request: JobRequest, runId: string | undefined): JobRequest {
+  if (request.traceparent !== undefined) return request
+  const given = readTraceparent(request.env?.['traceparent'])
+  const ofRun = runId === undefined ? undefined : newTrace(traceIdOf(runId), spanIdOf('workflow run', runId))
+  return { ...request, traceparent: contextText(given ?? ofRun ?? currentTrace() ?? newTrace()) }
 }
 
 const KEY_LIFE_MS = 7 * 24 * 3_600_000

@@ -1,5 +1,6 @@
 import { Fault } from '@wheelhouse/contract'
-import { ids, type Instant } from '../clock/index.ts'
+import type { Workflow as ShownWorkflow } from '@wheelhouse/contract/jobs/workflows'
+import { ids, type Instant, iso } from '../clock/index.ts'
 import { at, jsonb, sql, type Tx } from '../db/index.ts'
 import { publish } from '../events/index.ts'
 import { actorOf, type Principal } from '../identity/index.ts'
@@ -188,4 +189,23 @@ function invalid(problems: readonly Problem[]): Fault {
       extra: { code: 'WORKFLOW_INVALID', details: { problems } },
     },
   )
+}
+
+/** A definition as jobs.md 7 shows it. One without an organisation is the tenant's own (fix). */
+export function shownWorkflow(
+  { definition, revision, createdAt, updatedAt }: WorkflowRow,
+  tenantSlug: string,
+): ShownWorkflow {
+  const { config, input_schema, parameters, ...rest } = definition
+  return {
+    ...rest,
+    org_id: tenantSlug,
+    timeout_sec: Math.ceil(definition.timeout_sec),
+    ...(config === undefined ? {} : { config }),
+    ...(input_schema === undefined ? {} : { input_schema }),
+    ...(parameters === undefined ? {} : { parameters }),
+    created_at: iso(createdAt),
+    updated_at: iso(updatedAt),
+    revision,
+  }
 }

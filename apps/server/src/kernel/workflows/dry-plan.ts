@@ -1,18 +1,74 @@
-import { Fault } from '@wheelhouse/contract'
-import type { Clock } from '../clock/index.ts'
 import type { Tx } from '../db/index.ts'
+import { publish } from '../events/index.ts'
+import { actorOf } from '../identity/index.ts'
 import type { JobEngine } from '../jobs/index.ts'
-import type { PolicyEngine } from '../policy/index.ts'
+import { dryRun } from './dry-run.ts'
+import { freshSteps, heldOf } from './held.ts'
 import type { Plan } from './plan.ts'
-import type { RunRow } from './run-rows.ts'
+import { appendEvents, insertRun, type RunRow, writeRun } from './run-rows.ts'
+import type { StepRun } from './state.ts'
+import { stepJob } from './step-job.ts'
+import { writeSteps } from './step-rows.ts'
+import { worldFor } from './world-for.ts'
 
-interface DryParts {
-  policy: PolicyEngine
-  jobs: JobEngine
-  clock: Clock
-}
-
-/** Records what a run would do; nothing is submitted, asked or waited for. */
-export async function planDryRun(_tx: Tx, _parts: DryParts, _plan: Plan, _row: RunRow): Promise<void> {
-  throw new Fault('SYS_UNAVAILABLE', { part: 'dry run' })
+/**
+ * Records a dry run: what the run would do and what policy says of each of its jobs, as its output. Nothing is submitted, asked or waited
+ * for; the record is a run that has succeeded, each of its steps with its part of the plan.
+ */
+export async function planDryRun(
+  tx: Tx,
+  jobs: JobEngine,
+  plan: Plan,
+  row: RunRow,
+  kept: readonly StepRun[] = freshSteps(plan),
+): Promise<void> {
+  const now = row.createdAt
+  const { state } = heldOf(row, plan, kept)
+  const order = Object.keys(plan.nodes)
+  const { steps } = await dryRun(plan, state, await worldFor(tx, plan, now), async (submit) => {
+    const job = stepJob(submit, row, row.input, order.indexOf(submit.step))
+    const { decision, ruleId, reason } = await jobs.foresee(tx, row.principal, job)
+    return { decision, ruleId, reason, approval: decision === 'REQUIRE_APPROVAL' }
+  })
+  await insertRun(tx, row)
+  await writeSteps(
+    tx,
+    row.id,
+    steps.map((step) => ({
+      key: step.id,
+      nodeId: step.id,
+      status: 'succeeded',
+      attempts: 0,
+      output: step,
+      startedAt: now,
+      completedAt: now,
+    })),
+  )
+  const nextSeq = await appendEvents(
+    tx,
+    row.id,
+    [
+      {
+        type: 'dry_run',
+        message: 'nothing was executed: this is what the run would do',
+        data: { steps: steps.length, denied: steps.filter(({ decision }) => decision === 'DENY').map(({ id }) => id) },
+      },
+      { type: 'run_status', status: 'succeeded' },
+    ],
+    now,
+    1,
+  )
+  state.status = 'succeeded'
+  state.startedAt = now
+  state.completedAt = now
+  state.output = { steps }
+  await writeRun(tx, state, { writeNo: 2, nextSeq, updatedUs: row.updatedUs, context: undefined })
+  await publish(tx, {
+    type: 'run.succeeded',
+    resource: { kind: 'run', id: row.id },
+    actor: actorOf(row.principal),
+    correlationId: row.id,
+    data: { workflowId: row.workflowId, revision: row.revision, status: 'succeeded', dryRun: true },
+    at: now,
+  })
 }

@@ -4,7 +4,6 @@ import { pause } from '../clock/index.ts'
 import { at, sql, type Tx } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import { microseconds } from '../jobs/index.ts'
-import type { PolicyEngine } from '../policy/index.ts'
 import type { Schedule } from '../schedule/index.ts'
 import { maxConcurrentRuns } from '../tenant-config/index.ts'
 import { openRunDriver, type RunnerParts } from './engine.ts'
@@ -22,7 +21,6 @@ import { worldFor } from './world-for.ts'
 import type { Egress } from '../egress/index.ts'
 
 export interface WorkflowsParts extends RunnerParts {
-  policy: PolicyEngine
   egress: Egress
   schedule: Schedule
   /** How long runs are kept after their end: as long as their jobs. */
@@ -64,7 +62,7 @@ export interface Workflows {
   /** Votes for a waiting step and waits at most 2 s until the run has taken the decision in. */
   decide(principal: Principal, workflowId: string, runId: string, stepId: string, vote: StepVote): Promise<void>
   /** Removes a run with all that belongs to it; what it still does is cancelled. False: no such run. */
-  remove(tenantId: string, runId: string): Promise<boolean>
+  remove(tx: Tx, runId: string): Promise<boolean>
   start(): void
   stop(): Promise<void>
 }
@@ -76,7 +74,7 @@ const RETENTION_BATCH = 200
 const bad = (message: string): Fault => new Fault('VAL_SCHEMA', {}, { message })
 
 export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
-  const { db, clock, jobs, approvals, policy, schedule, tenantConfig, keptMs } = parts
+  const { db, clock, jobs, approvals, schedule, tenantConfig, keptMs } = parts
   const driver = openRunDriver(parts)
   for (const verb of workflowVerbs(parts)) jobs.register(verb)
 
@@ -161,7 +159,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
       updatedUs: microseconds(now),
     }
     if (given.dryRun) {
-      await planDryRun(tx, { policy, jobs, clock }, plan, row)
+      await planDryRun(tx, jobs, plan, row, steps)
       return id
     }
     if (steps) {
@@ -249,7 +247,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
           rerunOf: oldId,
           rerunStep: fromStep ?? null,
         }
-        if (kept === undefined || dryRun) return { runId: await begin(tx, principal, plan, row) }
+        if (kept === undefined) return { runId: await begin(tx, principal, plan, row) }
         const steps = freshSteps(plan).map((fresh) => kept.get(fresh.key) ?? fresh)
         return { runId: await begin(tx, principal, plan, row, steps) }
       })
@@ -308,14 +306,15 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
       await Promise.race([driver.turn(tenantId, runId, { skip: false }), pause(DECISION_WAIT_MS)])
     },
 
-    async remove(tenantId, runId) {
-      const there = await workflows.cancel(tenantId, undefined, runId, 'workflow run deleted')
-      if (!there) return false
-      return db.tenant(tenantId, async (tx) => {
-        for (const table of ['run_inbox', 'run_timers'])
-          await tx.run(sql`delete from ${sql.table(table)} where run_id = ${runId}`)
-        return (await tx.run(sql`delete from runs where id = ${runId}`)) > 0
+    async remove(tx, runId) {
+      const turned = await driver.turnIn(tx, runId, {
+        skip: false,
+        events: [{ kind: 'cancel', reason: 'workflow run deleted' }],
       })
+      if (!turned) return false
+      for (const table of ['run_inbox', 'run_timers'])
+        await tx.run(sql`delete from ${sql.table(table)} where run_id = ${runId}`)
+      return (await tx.run(sql`delete from runs where id = ${runId}`)) > 0
     },
 
     start: () => driver.start(),
