@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { area } from '../endpoint.ts'
-import { Json, OneOf } from '../schemas.ts'
+import { Empty, Json, OneOf } from '../schemas.ts'
 import { PolicyCheckBody, PolicyCheckResponse } from './policy.ts'
 import { Text } from './shapes.ts'
 
@@ -118,6 +118,17 @@ export const policyBundles = area({
     }),
     reply: Type.Object({ id: Wide, updated_at: Wide }),
     faults: ['RES_VERSION_CONFLICT', 'VAL_INVALID_RANGE'],
+  },
+  deletePolicyBundle: {
+    ...change,
+    ...bundle,
+    method: 'DELETE',
+    path: '/api/v1/policy/bundles/{id}',
+    summary: 'Remove a bundle under secops/; its rules are out of force at once, and snapshots keep it',
+    reply: Empty,
+    status: 204,
+    faults: ['RES_NOT_FOUND', 'RES_VERSION_CONFLICT'],
+    beyondDocument: true,
   },
   simulatePolicyBundle: {
     ...admin,

@@ -7,6 +7,7 @@ import {
   captureDocuments,
   checkContent,
   checkResponse,
+  deleteDocument,
   expectedRevision,
   getCapture,
   getDocument,
@@ -91,6 +92,19 @@ export const bundleRoutes = ({ db, policy, events, jobs: engine, tenantConfig }:
       await policy.changed(principal.tenantId)
       reply.header('ETag', bundleTag(written))
       return { id, updated_at: iso(written.updatedAt) }
+    },
+
+    async deletePolicyBundle({ principal, params, query, request, now }) {
+      const id = bundleId(params, query)
+      requireOwn(id)
+      await db.tenant(principal.tenantId, async (tx) => {
+        if (!(await deleteDocument(tx, now, id, bundleExpectation(request))))
+          throw new Fault('RES_NOT_FOUND', { id }, { message: 'bundle not found' })
+        const change = { action: 'update', resourceId: id, bundleIds: [id], message: 'removed' } as const
+        await recordPolicyChange(tx, { principal, now, request }, change)
+      })
+      await policy.changed(principal.tenantId)
+      return {}
     },
 
     async simulatePolicyBundle({ tx, principal, params, query, body }) {

@@ -138,6 +138,18 @@ describe('bundles', () => {
     expect((await put('secops~new', { content: policy('x') }, { 'if-none-match': '*' })).status).toBe(200)
   })
 
+  test('a bundle is removed by those who have read it, and its rules with it; those of others stay', async () => {
+    const remove = (id: string, headers: Record<string, string> = {}) =>
+      world.call('DELETE', `${PATH}/bundles/${id}`, { headers })
+    const made = await put('secops~gone', { content: policy('gone', 'deny', 'job.gone'), enabled: true })
+    expect(await ruleOf('job.gone')).toBe('gone')
+    expect((await remove('secops~gone', { 'if-match': '"another"' })).status).toBe(409)
+    expect((await remove('secops~gone', { 'if-match': made.headers.get('etag') ?? '' })).status).toBe(204)
+    expect(await ruleOf('job.gone')).toBe('')
+    expect(await remove('secops~gone')).toMatchObject({ status: 404, body: { error: 'bundle not found' } })
+    expect((await remove('acme~overlay')).status).toBe(400)
+  })
+
   test('a draft is simulated in place of its bundle; nothing is stored', async () => {
     const ask = (body: unknown, as = world.a.keys.admin) =>
       world.call('POST', `${PATH}/bundles/secops~shop/simulate`, { as, body })

@@ -1,9 +1,12 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startKernel } from '../../composition.ts'
 import { sql } from '../../kernel/db/index.ts'
 import { createKey, createUser } from '../../kernel/identity/index.ts'
+import { openKernel } from '../../kernel/kernel.ts'
 import { putDocument } from '../../kernel/policy/index.ts'
 import { type CapWorker, capWorker } from '../../testing/cap-worker.ts'
+import { startNats } from '../../testing/nats.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
 /**
@@ -127,4 +130,37 @@ test('bundles that do not compile leave the last good policy in force', async ()
   const { body } = await world.call('GET', '/wheelhouse/api/v1/policy/settings')
   expect(body.problem).toContain('secops/hold')
   await enable(true)
+})
+
+test('at the dispatch after a restart: a job waits while the bundles cannot be read', async () => {
+  const nats = await startNats()
+  const before = await openWorld({ nats })
+  const bundles = new pg.Client({ connectionString: before.databaseUrl })
+  await bundles.connect()
+  const { config, log, clock } = before.kernel
+  const principal = await before.principal(before.a.keys.admin)
+  const { jobId } = await before.kernel.jobs.submitBatched(principal, {
+    request: { topic: 'job.restart', tenant: principal.tenantSlug, principalId: 'ann' },
+    context: '{"prompt":"x"}',
+  })
+  await before.http.close()
+  await before.kernel.close()
+  await bundles.query('revoke select on policy_documents from wh_tenant')
+  const kernel = await openKernel({ config, databaseUrl: before.databaseUrl, nats, log, clock })
+  try {
+    await startKernel(kernel)
+    const after = { ...before, kernel, principal: (key: string) => kernel.authenticator.opaque(key) }
+    const worker = await capWorker(after, before.a, { id: 'w-restart', topics: ['job.restart'], work: () => ({}) })
+    const ended = (waitMs: number) => kernel.jobs.wait(before.a.id, jobId, waitMs)
+    expect(await ended(2000)).toBeUndefined()
+    expect(worker.taken).toEqual([])
+    await bundles.query('grant select on policy_documents to wh_tenant')
+    expect(await ended(15_000)).toMatchObject({ kind: 'succeeded' })
+    expect(worker.taken).toHaveLength(1)
+    await worker.close()
+  } finally {
+    await kernel.close()
+    await bundles.end()
+    await nats.stop()
+  }
 })

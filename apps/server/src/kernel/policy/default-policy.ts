@@ -22,7 +22,9 @@ export const DEFAULT_POLICY = String.raw`# The policy that Wheelhouse starts wit
 
 version: "1"
 
-# What happens when no rule matches: allow, deny or require_approval.
+# What happens when no rule matches: allow, deny or require_approval. A bundle of your own that says it goes before this,
+# and the switch in the policy settings before both. To try what a change would have done, replay it over your history
+# (what-if in the policy studio) before you publish it.
 default_decision: allow
 
 # These rules leave the older allow_topics and deny_topics lists of tenants in force.

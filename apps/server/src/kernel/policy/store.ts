@@ -91,9 +91,15 @@ async function refuseTooMany(tx: Tx): Promise<void> {
   )
 }
 
-/** Removes a document, as the uninstallation of a pack does. False when there was none. */
-export async function deleteDocument(tx: Tx, now: Instant, id: string): Promise<boolean> {
+/** Removes a document, as the uninstallation of a pack does. False when there was none; `expect` as with a write. */
+export async function deleteDocument(
+  tx: Tx,
+  now: Instant,
+  id: string,
+  expect?: PolicyWrite['expect'],
+): Promise<boolean> {
   await raiseRevision(tx, tx.tenantId, now)
+  expect?.(await tx.maybe<PolicyDocument>(sql`select ${COLUMNS} from policy_documents where id = ${id}`))
   return (await tx.run(sql`delete from policy_documents where id = ${id}`)) > 0
 }
 
