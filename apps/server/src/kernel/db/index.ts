@@ -1,4 +1,5 @@
 export { type Batch, type BatchOptions, openBatch } from './batch.ts'
+export { hexes, instants, texts, words } from './columns.ts'
 export { sql } from 'kysely'
 export { openDb, type Db, type DbOptions } from './pools.ts'
 export { type Statement, type Tx } from './tx.ts'

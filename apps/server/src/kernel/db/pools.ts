@@ -60,7 +60,13 @@ export function openDb(options: DbOptions): Db {
   const max = options.maxConnections ?? 24
   const tenants = pool(options, 'wh_tenant', max)
   // Batches go by key: without fresh statistics a plan that reads a growing table whole would be kept for minutes.
-  const engines = pool(options, 'wh_engine', Math.max(6, Math.ceil(max / 3)), '-c enable_seqscan=off -c jit=off')
+  // One plan a statement: planning each batch anew, since it is small, costs more than running it.
+  const engines = pool(
+    options,
+    'wh_engine',
+    Math.max(6, Math.ceil(max / 3)),
+    '-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan',
+  )
   const auths = pool(options, 'wh_auth', Math.max(4, Math.ceil(max / 4)))
   const readers = pool(options, 'wh_reader', Math.max(4, Math.ceil(max / 4)))
 

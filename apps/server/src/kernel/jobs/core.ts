@@ -10,7 +10,9 @@ import type { TenantConfig } from '../tenant-config/index.ts'
 import type { Brakes } from './brakes.ts'
 import type { Fair } from './fair.ts'
 import type { Frozen } from './frozen.ts'
+import type { Loan } from './loans.ts'
 import type { Signals } from './signals.ts'
+import type { NewRow } from './store.ts'
 import type { Slots } from './slots.ts'
 import type { Verb } from './verb.ts'
 import type { Workers } from './workers.ts'
@@ -43,6 +45,8 @@ export interface Core extends JobsOptions {
   frozen: Frozen
   /** Number under which this replica holds leases. */
   owner: number
+  /** A free worker's slot for a job that is about to be recorded; undefined where it must wait its turn. */
+  lend(row: NewRow): Loan | undefined
   /** Tells the dispatcher that there is ready work; after the commit that made it so. */
   hint(pool: string, tenantId: string): void
   /** Tells the workflow engine that a run has something to take in; after the commit that wrote it. Null: the job is no step. */

@@ -7,6 +7,7 @@ import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
 import { FROZEN_UNTIL } from './frozen.ts'
 import { candidatesOn } from './obstacles.ts'
+import { type Loan, openLoans } from './loans.ts'
 import { routeOf, type Route } from './pools.ts'
 import {
   approvedHashes,
@@ -20,9 +21,10 @@ import {
   renew,
   type Slot,
 } from './queue.ts'
-import { placeOf, policyRequest, rankOf, requestHash, workerRequest } from './request.ts'
+import { type JobRequest, placeOf, policyRequest, rankOf, requestHash, workerRequest } from './request.ts'
 import { concurrencyOf, park } from './slots.ts'
 import { attemptOf } from './spans.ts'
+import type { NewRow } from './store.ts'
 import { freeSlots, loadOf, placementFits, type Worker, WORKER_TTL_MS } from './workers.ts'
 
 /** Most jobs of one claim. */
@@ -58,6 +60,8 @@ export interface Active {
 }
 
 export interface Dispatcher {
+  /** A free worker's slot for a job that is about to be recorded (loans.ts). */
+  lend(row: NewRow): Loan | undefined
   hint(pool: string, tenantId: string): void
   /** Something became free: looks whether work waits for it. */
   kick(): void
@@ -625,7 +629,28 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
 
   const find = (tenantId: string, jobId: string): Active | undefined => active.get(keyOf(tenantId, jobId))
 
+  /** The worker that a job would go to, if it is free: by the rules of `placed`. */
+  function choose(route: Route, tenantId: string, { labels = {} }: JobRequest): Worker | undefined {
+    if (stopped || (route.kind === 'topic' && core.brakes.of(tenantId).topics.has(route.topic))) return undefined
+    const candidates = usable(tenantId, candidatesFor(route, tenantId))
+    if (Object.keys(labels).length === 0 || candidates.length === 0) return leastLoaded(candidates)
+    const advertised = new Set(candidates.flatMap((each) => Object.keys(each.labels)))
+    const fitting = candidates.filter((each) => placementFits(labels, each, advertised))
+    const preferred = fitting.find((each) => each.workerId === labels['preferred_worker_id'])
+    if (preferred) return freeSlots(preferred) > 0 ? preferred : undefined
+    return leastLoaded(fitting)
+  }
+
+  const lend = openLoans({
+    ...core,
+    waits: (pool, tenantId) => hints.get(pool)?.has(tenantId) === true,
+    choose,
+    begin,
+    isActive: (tenantId, jobId) => find(tenantId, jobId) !== undefined,
+  })
+
   return {
+    lend,
     hint,
     kick,
     find,

@@ -1,5 +1,5 @@
 import { ids, type Instant } from '../clock/index.ts'
-import { at, jsonb, sql, type Tx } from '../db/index.ts'
+import { at, instants, jsonb, sql, texts, type Tx, words } from '../db/index.ts'
 import type { Actor } from '../identity/index.ts'
 import type { TerminalState } from './jobs.ts'
 import type { JobRequest } from './request.ts'
@@ -99,7 +99,7 @@ select tenant_id, id, '', '', pool, worker_id, fence, attempt, true, null from m
  * Removes the queue rows, writes records, dead letters and events in one statement. Returns those that ended now, and those whose
  * attempt failed while more are allowed.
  */
-export async function endJobs(tx: Tx, given: readonly EndItem[]): Promise<EndedRow[]> {
+export async function endJobs(tx: Pick<Tx, 'query'>, given: readonly EndItem[]): Promise<EndedRow[]> {
   const first = new Map<string, EndItem>()
   for (const item of given) {
     const key = `${item.tenantId} ${item.id} ${item.fence} ${item.account}`
@@ -118,21 +118,21 @@ export async function endJobs(tx: Tx, given: readonly EndItem[]): Promise<EndedR
     }
   }
   now.sort(byKey)
-  const of = <V>(pick: (item: EndItem) => V): V[] => now.map(pick)
+  const word = (pick: (item: EndItem) => string | number): string => words(now.map(pick))
   const { rows } = await tx.query<EndedRow & Record<string, unknown>>(END, [
-    of(({ tenantId }) => tenantId),
-    of(({ id }) => id),
-    of(({ fence }) => fence),
-    of(({ account }) => account),
-    of(({ workerId }) => workerId),
-    of(({ state }) => state),
-    of(({ resultPtr }) => resultPtr),
-    of(({ code }) => code.slice(0, 200)),
-    of(({ message }) => message.slice(0, 8000)),
-    of((item) => new Date(item.at)),
-    of((item) => microseconds(item.at)),
-    of(({ state }) => wireStatus(state)),
-    of(() => ids.next()),
+    word(({ tenantId }) => tenantId),
+    word(({ id }) => id),
+    word(({ fence }) => fence),
+    word(({ account }) => account),
+    word(({ workerId }) => workerId),
+    word(({ state }) => state),
+    word(({ resultPtr }) => resultPtr),
+    word(({ code }) => code.slice(0, 200)),
+    texts(now.map(({ message }) => message.slice(0, 8000))),
+    instants(now.map((item) => item.at)),
+    word((item) => microseconds(item.at)),
+    word(({ state }) => wireStatus(state)),
+    word(() => ids.next()),
     JSON.stringify(SYSTEM_ACTOR),
   ])
   return later.length === 0 ? rows : [...rows, ...(await endJobs(tx, later))]

@@ -76,6 +76,7 @@ export function openJobs(options: JobsOptions): JobEngine {
     slots: openSlots(options),
     frozen: openFrozen(options, { end, scan: () => made.scan() }),
     owner,
+    lend: (row) => (started ? dispatcher?.lend(row) : undefined),
     hint(pool, tenantId) {
       if (started) dispatcher?.hint(pool, tenantId)
       else bus.wake('jobs')

@@ -44,11 +44,8 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
   const check = openPacketCheck(core)
 
   const ends = openBatch<EndItem, true>({ name: 'results', log }, async (items) => {
-    const rows = await db.engine(async (tx) => {
-      const ended = await endJobs(tx, items)
-      crashPoint('end:before-commit')
-      return ended
-    })
+    crashPoint('end:before-commit')
+    const rows = await endJobs({ query: db.engineQuery }, items)
     crashPoint('end:after-commit')
     if (rows.length > 0) core.events.wake()
     const byJob = new Map(items.map((item) => [`${item.tenantId} ${item.id}`, item]))

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { ids, type Instant } from '../clock/index.ts'
-import { at, type Tx } from '../db/index.ts'
+import { hexes, instants, texts, type Tx, words } from '../db/index.ts'
 import { actorOf, type Principal } from '../identity/index.ts'
 import { contentHash, type Decision, type Facts } from '../policy/index.ts'
 import { type JobRequest, rankOf } from './request.ts'
@@ -19,6 +19,7 @@ export interface NewRow {
   request: JobRequest
   context: string | null
   decision: Decision
+  decisionId: string
   facts: Facts | null
   /** The step that it is done for; told of its end. */
   step: { runId: string; key: string } | null
@@ -42,13 +43,13 @@ export interface NewRow {
 
 /** Content that this process has written within the last minutes: not written again. */
 const known = new LRUCache<string, true>({ max: 10_000, ttl: 10 * 60_000 })
-const principalHashes = new WeakMap<Principal, Buffer>()
+const principalHashes = new WeakMap<Principal, string>()
 
 /** Of the rights and the name, without what differs between two uses of one credential. */
-function hashOf(principal: Principal): Buffer {
+function hashOf(principal: Principal): string {
   const cached = principalHashes.get(principal)
-  if (cached) return cached
-  const hash = Buffer.from(contentHash(principal), 'hex')
+  if (cached !== undefined) return cached
+  const hash = contentHash(principal)
   principalHashes.set(principal, hash)
   return hash
 }
@@ -59,17 +60,8 @@ function decisionBody({ source, ruleDigest, constraints, approval, remediations 
   return JSON.stringify({ source, ruleDigest, constraints, approval, remediations })
 }
 
-interface Boxed {
-  jobId: string
-  tenantId: string
-  id: string
-  kind: 'event' | 'audit'
-  at: Date
-  body: string
-}
-
 /** The event and the audit row of a submission. */
-function boxed(row: NewRow): Boxed[] {
+function boxed(row: NewRow): { event: string; audit: string } {
   const { principal, request, decision } = row
   const actor = actorOf(principal)
   const resource = { kind: 'job', id: row.id }
@@ -101,24 +93,87 @@ function boxed(row: NewRow): Boxed[] {
     jobId: row.id,
     metadata: { ...facts, decision: decision.decision, rule: decision.ruleId },
   }
-  const common = { jobId: row.id, tenantId: principal.tenantId, at: new Date(row.at) }
-  return [
-    { ...common, id: ids.next(), kind: 'event', body: JSON.stringify(event) },
-    { ...common, id: ids.next(), kind: 'audit', body: JSON.stringify(audit) },
-  ]
+  return { event: JSON.stringify(event), audit: JSON.stringify(audit) }
 }
+
+/** A row with what is worked out from it. */
+interface Written {
+  row: NewRow
+  factsHash: string | null
+  event: string
+  audit: string
+}
+
+type Column = readonly [name: string, type: string, encode: (written: readonly Written[]) => unknown]
+
+const word =
+  (pick: (row: NewRow) => string | number | null | undefined) =>
+  (written: readonly Written[]): string =>
+    words(written.map(({ row }) => pick(row) ?? null))
+const instant =
+  (pick: (row: NewRow) => Instant | null | undefined) =>
+  (written: readonly Written[]): string =>
+    instants(written.map(({ row }) => pick(row) ?? null))
+const text =
+  (pick: (row: NewRow) => string | null | undefined) =>
+  (written: readonly Written[]): Buffer =>
+    texts(written.map(({ row }) => pick(row) ?? null))
+
+/** What the statement gets of each job, one array a column. */
+const COLUMNS: readonly Column[] = [
+  ['tenant_id', 'uuid', word(({ principal }) => principal.tenantId)],
+  ['id', 'text', word(({ id }) => id)],
+  ['trace_id', 'text', word(({ traceId }) => traceId)],
+  ['topic', 'text', word(({ request }) => request.topic)],
+  ['verb', 'text', word(({ request }) => request.verb)],
+  ['state', 'text', word(({ ended }) => ended?.state ?? 'open')],
+  ['us', 'bigint', word(({ us }) => us)],
+  ['at', 'timestamptz', instant((row) => row.at)],
+  ['request', 'text', text(({ request }) => JSON.stringify(request))],
+  ['context', 'text', text(({ context }) => context)],
+  ['principal_id', 'uuid', word(({ principal }) => principal.id)],
+  ['principal_hash', 'bytea', (written) => hexes(written.map(({ row }) => hashOf(row.principal)))],
+  ['decision_id', 'uuid', word(({ decisionId }) => decisionId)],
+  ['approval_id', 'uuid', word(({ approvalId }) => approvalId)],
+  ['parent_id', 'text', word(({ request }) => request.parentJobId)],
+  ['executor_kind', 'text', word(({ executor }) => executor.kind)],
+  ['executor_id', 'text', word(({ executor }) => executor.id)],
+  ['deadline', 'timestamptz', instant(({ deadline }) => deadline)],
+  ['error_code', 'text', word(({ ended }) => ended?.code)],
+  ['error_message', 'text', text(({ ended }) => ended?.message)],
+  ['run_id', 'text', word(({ step }) => step?.runId)],
+  ['step_key', 'text', word(({ step }) => step?.key)],
+  ['pool', 'text', word(({ pool }) => pool)],
+  ['queue_state', 'text', word(({ queue }) => (queue?.lease ? 'leased' : queue?.state))],
+  ['priority', 'smallint', word(({ request }) => rankOf(request))],
+  ['n', 'bigint', word(({ n }) => n)],
+  ['run_at', 'timestamptz', instant(({ queue }) => queue?.runAt)],
+  ['max_attempts', 'int', word(({ maxAttempts }) => maxAttempts)],
+  ['timeout_ms', 'bigint', word(({ timeoutMs }) => timeoutMs)],
+  ['lease_owner', 'bigint', word(({ queue }) => queue?.lease?.owner)],
+  ['lease_until', 'timestamptz', instant(({ queue }) => queue?.lease?.until)],
+  ['expires_at', 'timestamptz', instant(({ queue }) => queue?.lease?.expiresAt)],
+  ['worker_id', 'text', word(({ queue }) => queue?.lease?.workerId)],
+  ['account', 'text', word(({ queue }) => queue?.lease?.account)],
+  ['constraints', 'text', text(({ decision: { constraints } }) => (constraints ? JSON.stringify(constraints) : null))],
+  ['decision', 'text', word(({ decision }) => decision.decision)],
+  ['reason', 'text', text(({ decision }) => decision.reason)],
+  ['rule_id', 'text', word(({ decision }) => decision.ruleId)],
+  ['snapshot', 'text', word(({ decision }) => decision.snapshot)],
+  ['decision_body', 'text', text(({ decision }) => decisionBody(decision))],
+  ['facts_hash', 'bytea', (written) => hexes(written.map(({ factsHash }) => factsHash))],
+  ['job_hash', 'text', word(({ jobHash }) => jobHash)],
+  ['status', 'text', word(({ ended }) => (ended ? wireStatus(ended.state) : null))],
+  ['event_id', 'uuid', word(() => ids.next())],
+  ['event', 'text', (written) => texts(written.map(({ event }) => event))],
+  ['audit_id', 'uuid', word(() => ids.next())],
+  ['audit', 'text', (written) => texts(written.map(({ audit }) => audit))],
+]
 
 const INSERT = `
 with input as (
-  select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::timestamptz[], $9::text[], $10::text[],
-    $11::uuid[], $12::bytea[], $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::text[], $20::text[],
-    $21::text[], $22::text[], $23::smallint[], $24::timestamptz[], $25::int[], $26::bigint[], $27::bigint[], $28::timestamptz[], $29::timestamptz[], $30::text[],
-    $31::text[], $32::text[], $33::text[], $34::text[], $35::text[], $36::text[], $37::bytea[], $38::text[], $39::text[], $40::text[], $47::bigint[],
-    $48::text[], $49::text[])
-  as i(tenant_id, id, trace_id, topic, verb, state, us, at, request, context,
-    principal_id, principal_hash, decision_id, approval_id, parent_id, executor_kind, executor_id, deadline, error_code, error_message,
-    pool, queue_state, priority, run_at, max_attempts, timeout_ms, lease_owner, lease_until, expires_at, worker_id,
-    account, decision, reason, rule_id, snapshot, decision_body, facts_hash, job_hash, status, constraints, n, run_id, step_key)
+  select * from unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})
+  as i(${COLUMNS.map(([name]) => name).join(', ')})
 ), made as (
   insert into jobs (tenant_id, id, trace_id, topic, verb, state, updated_us, created_at, request, context, principal_id, principal_hash, decision_id,
     approval_id, parent_id, executor_kind, executor_id, deadline, ended_at, error_code, error_message, run_id, step_key)
@@ -129,7 +184,8 @@ with input as (
   insert into job_queue (tenant_id, id, pool, priority, n, state, run_at, max_attempts, timeout_ms, deadline,
     fence, lease_owner, lease_until, expires_at, started_at, worker_id, account, constraints, topic, principal_id)
   select i.tenant_id, i.id, pool, priority, n, queue_state, run_at, max_attempts, timeout_ms, deadline,
-    case when lease_owner is null then 0 else 1 end, lease_owner, lease_until, expires_at, case when lease_owner is null then null else at end, worker_id, account, constraints::jsonb, topic, principal_id
+    case when lease_owner is null then 0 else 1 end, lease_owner, lease_until, expires_at, case when lease_owner is null then null else at end,
+    worker_id, account, constraints::jsonb, topic, principal_id
   from input i join made using (tenant_id, id) where queue_state is not null
 ), decided as (
   insert into decisions (tenant_id, job_id, id, at, decision, reason, rule_id, snapshot, body, facts_hash, job_hash)
@@ -142,9 +198,9 @@ with input as (
   on conflict do nothing
 ), boxed as (
   insert into outbox (tenant_id, id, kind, at, body)
-  select b.tenant_id, b.id, b.kind, b.at, b.body::jsonb
-  from unnest($41::uuid[], $42::text[], $43::uuid[], $44::text[], $45::timestamptz[], $46::text[]) as b(tenant_id, job_id, id, kind, at, body)
-  join made m on m.tenant_id = b.tenant_id and m.id = b.job_id
+  select i.tenant_id, b.id, b.kind, i.at, b.body::jsonb
+  from input i join made using (tenant_id, id)
+  cross join lateral (values (i.event_id, 'event', i.event), (i.audit_id, 'audit', i.audit)) as b(id, kind, body)
 )
 select tenant_id, id from made`
 
@@ -157,99 +213,57 @@ insert into facts (tenant_id, hash, body)
 select t, h, b::jsonb from unnest($4::uuid[], $5::bytea[], $6::text[]) as x(t, h, b) on conflict do nothing`
 
 /** Content that rows refer to by hash and that this process has not written lately, in the order of its keys. */
-function unknownContent(rows: readonly NewRow[], factHashes: readonly (Buffer | null)[]) {
-  const principals = new Map<string, { tenant: string; hash: Buffer; body: string }>()
-  const facts = new Map<string, { tenant: string; hash: Buffer; body: string }>()
-  for (const [index, row] of rows.entries()) {
+function unknownContent(written: readonly Written[]) {
+  const principals = new Map<string, { tenant: string; hash: string; body: string }>()
+  const facts = new Map<string, { tenant: string; hash: string; body: string }>()
+  for (const { row, factsHash } of written) {
     const tenant = row.principal.tenantId
     const hash = hashOf(row.principal)
-    const key = `p ${tenant} ${hash.toString('hex')}`
+    const key = `p ${tenant} ${hash}`
     if (!known.has(key) && !principals.has(key))
       principals.set(key, { tenant, hash, body: JSON.stringify(row.principal) })
-    const factHash = factHashes[index]
-    if (!factHash) continue
-    const factKey = `f ${tenant} ${factHash.toString('hex')}`
+    if (factsHash === null) continue
+    const factKey = `f ${tenant} ${factsHash}`
     if (!known.has(factKey) && !facts.has(factKey))
-      facts.set(factKey, { tenant, hash: factHash, body: JSON.stringify(row.facts) })
+      facts.set(factKey, { tenant, hash: factsHash, body: JSON.stringify(row.facts) })
   }
   const sorted = <V>(map: Map<string, V>): [string, V][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
   return { principals: sorted(principals), facts: sorted(facts) }
 }
 
+/** What writes: a transaction, or statements that commit by themselves. */
+export type Writer = Pick<Tx, 'query' | 'afterCommit'>
+
 /**
  * Records jobs with their decisions, queue rows, events and audit rows: one statement for all of them, in the order of their keys.
- * Returns the ids that were new, as `<tenant> <id>`; a known id changes nothing.
+ * Content that is shared by hash goes before, and may stay without its jobs. Returns the ids that were new, as `<tenant> <id>`; a known
+ * id changes nothing.
  */
-export async function insertJobs(tx: Tx, given: readonly NewRow[]): Promise<Set<string>> {
+export async function insertJobs(writer: Writer, given: readonly NewRow[]): Promise<Set<string>> {
   const rows = given.length === 1 ? given : given.toSorted(byKey)
-  const factHashes = rows.map(({ facts }) => (facts ? Buffer.from(contentHash(facts), 'hex') : null))
-  const content = unknownContent(rows, factHashes)
-  if (content.principals.length + content.facts.length > 0) {
-    await tx.query(KNOWN, [
-      content.principals.map(([, { tenant }]) => tenant),
-      content.principals.map(([, { hash }]) => hash),
-      content.principals.map(([, { body }]) => body),
-      content.facts.map(([, { tenant }]) => tenant),
-      content.facts.map(([, { hash }]) => hash),
-      content.facts.map(([, { body }]) => body),
+  const written = rows.map((row): Written => ({
+    row,
+    factsHash: row.facts ? contentHash(row.facts) : null,
+    ...boxed(row),
+  }))
+  const { principals, facts } = unknownContent(written)
+  if (principals.length + facts.length > 0) {
+    await writer.query(KNOWN, [
+      words(principals.map(([, { tenant }]) => tenant)),
+      hexes(principals.map(([, { hash }]) => hash)),
+      texts(principals.map(([, { body }]) => body)),
+      words(facts.map(([, { tenant }]) => tenant)),
+      hexes(facts.map(([, { hash }]) => hash)),
+      texts(facts.map(([, { body }]) => body)),
     ])
-    tx.afterCommit(() => {
-      for (const [key] of [...content.principals, ...content.facts]) known.set(key, true)
+    writer.afterCommit(() => {
+      for (const [key] of [...principals, ...facts]) known.set(key, true)
     })
   }
-  const of = <V>(pick: (row: NewRow) => V): V[] => rows.map(pick)
-  const box = rows.flatMap(boxed)
-  const { rows: made } = await tx.query<{ tenant_id: string; id: string }>(INSERT, [
-    of(({ principal }) => principal.tenantId),
-    of(({ id }) => id),
-    of(({ traceId }) => traceId),
-    of(({ request }) => request.topic),
-    of(({ request }) => request.verb ?? null),
-    of(({ ended }) => ended?.state ?? 'open'),
-    of(({ us }) => us),
-    of((row) => new Date(row.at)),
-    of(({ request }) => JSON.stringify(request)),
-    of(({ context }) => context),
-    of(({ principal }) => principal.id),
-    of(({ principal }) => hashOf(principal)),
-    of(() => ids.next()),
-    of(({ approvalId }) => approvalId),
-    of(({ request }) => request.parentJobId ?? null),
-    of(({ executor }) => executor.kind),
-    of(({ executor }) => executor.id),
-    of(({ deadline }) => at(deadline)),
-    of(({ ended }) => ended?.code ?? null),
-    of(({ ended }) => ended?.message ?? null),
-    of(({ pool }) => pool),
-    of(({ queue }) => queue?.state ?? null),
-    of(({ request }) => rankOf(request)),
-    of(({ queue }) => at(queue?.runAt)),
-    of(({ maxAttempts }) => maxAttempts),
-    of(({ timeoutMs }) => timeoutMs),
-    of(({ queue }) => queue?.lease?.owner ?? null),
-    of(({ queue }) => at(queue?.lease?.until)),
-    of(({ queue }) => at(queue?.lease?.expiresAt)),
-    of(({ queue }) => queue?.lease?.workerId ?? null),
-    of(({ queue }) => queue?.lease?.account ?? null),
-    of(({ decision }) => decision.decision),
-    of(({ decision }) => decision.reason),
-    of(({ decision }) => decision.ruleId),
-    of(({ decision }) => decision.snapshot),
-    of(({ decision }) => decisionBody(decision)),
-    factHashes,
-    of(({ jobHash }) => jobHash),
-    of(({ ended }) => (ended ? wireStatus(ended.state) : null)),
-    of(({ decision: { constraints } }) => (constraints ? JSON.stringify(constraints) : null)),
-    box.map(({ tenantId }) => tenantId),
-    box.map(({ jobId }) => jobId),
-    box.map(({ id }) => id),
-    box.map(({ kind }) => kind),
-    box.map(({ at: when }) => when),
-    box.map(({ body }) => body),
-    of(({ n }) => n),
-    of(({ step }) => step?.runId ?? null),
-    of(({ step }) => step?.key ?? null),
-  ])
+  const { rows: made } = await writer.query<{ tenant_id: string; id: string }>(
+    INSERT,
+    COLUMNS.map(([, , encode]) => encode(written)),
+  )
   return new Set(made.map((row) => `${row.tenant_id} ${row.id}`))
 }
 

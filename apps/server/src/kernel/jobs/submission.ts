@@ -23,7 +23,8 @@ import {
   requestDigest,
   workerRequest,
 } from './request.ts'
-import { insertJobs, microseconds, type NewRow } from './store.ts'
+import type { Loan } from './loans.ts'
+import { insertJobs, microseconds, type NewRow, type Writer } from './store.ts'
 import type { Verb } from './verb.ts'
 import { contextText, currentTrace, newTrace, readTraceparent, spanIdOf, traceIdOf } from '../traces/index.ts'
 import { spanOf } from './spans.ts'
@@ -128,6 +129,7 @@ export function openSubmission(core: Core): Submission {
       request: { ...request, contextPtr: request.contextPtr ?? contextPointer(id) },
       context,
       decision,
+      decisionId: ids.next(),
       facts,
       step,
       jobHash: null,
@@ -170,9 +172,10 @@ export function openSubmission(core: Core): Submission {
   }
 
   /** After the commit: the dispatcher, watchers and the stream hear of it. */
-  function announce(row: NewRow): void {
+  function announce(row: NewRow, loan?: Loan): void {
     const { principal, request, id, traceId } = row
-    if (row.queue?.state === 'ready') core.hint(row.pool, principal.tenantId)
+    if (loan) loan.go()
+    else if (row.queue?.state === 'ready') core.hint(row.pool, principal.tenantId)
     core.signals.show(principal.tenantId, {
       traceId,
       senderId: 'api-gateway',
@@ -203,29 +206,66 @@ export function openSubmission(core: Core): Submission {
     })
   }
 
-  const batch = openBatch<
-    { row: NewRow; key: KeyClaim | null },
-    { known: Awaited<ReturnType<typeof claimKeys>>[number] }
-  >({ name: 'submit', log: core.log }, async (items) => {
-    const done = await db.engine(async (tx) => {
-      const keyed = items.flatMap(({ key }) => (key ? [key] : []))
-      const claimed = keyed.length === 0 ? [] : await claimKeys(tx, keyed)
-      const knownByKey = new Map(keyed.map((key, index) => [key, claimed[index]]))
-      const results = items.map(({ key }) => (key ? knownByKey.get(key) : undefined))
-      const fresh = items.filter((_, index) => results[index] === undefined).map(({ row }) => row)
-      const made = fresh.length === 0 ? new Set<string>() : await insertJobs(tx, dedupe(fresh))
+  interface Item {
+    row: NewRow
+    key: KeyClaim | null
+  }
+  type Known = Awaited<ReturnType<typeof claimKeys>>[number]
+
+  /** Records what is new of a batch. A job for which a worker is free goes into the queue as claimed: one commit less, and no wait. */
+  async function record(
+    writer: Writer,
+    items: readonly Item[],
+    knownByKey: ReadonlyMap<KeyClaim, Known>,
+    loans: Map<NewRow, Loan>,
+  ): Promise<{ known: Known }[]> {
+    const fresh = dedupe(items.flatMap(({ row, key }) => (key && knownByKey.get(key) ? [] : [row])))
+    const rows = fresh.map((row): NewRow => {
+      const loan = core.lend(row)
+      if (!loan || !row.queue) return row
+      loans.set(row, loan)
+      return { ...row, queue: { ...row.queue, lease: loan.lease } }
+    })
+    const made = rows.length === 0 ? new Set<string>() : await insertJobs(writer, rows)
+    return items.map(({ row, key }) => {
+      const known = key ? knownByKey.get(key) : undefined
+      if (known) return { known }
+      const isNew = made.has(`${row.principal.tenantId} ${row.id}`)
+      return { known: isNew ? undefined : { jobId: row.id, traceId: row.traceId, conflict: false } }
+    })
+  }
+
+  /** With keys in a transaction, since a key stands for its job; else one statement that commits by itself. */
+  async function recordBatch(items: readonly Item[], loans: Map<NewRow, Loan>): Promise<{ known: Known }[]> {
+    const keyed = items.flatMap(({ key }) => (key ? [key] : []))
+    if (keyed.length === 0) {
       crashPoint('submit:before-commit')
-      return items.map(({ row }, index) => {
-        const known = results[index]
-        if (known) return { known }
-        const isNew = made.has(`${row.principal.tenantId} ${row.id}`)
-        return { known: isNew ? undefined : { jobId: row.id, traceId: row.traceId, conflict: false } }
-      })
+      return record({ query: db.engineQuery, afterCommit: (run) => run() }, items, new Map(), loans)
+    }
+    return db.engine(async (tx) => {
+      // A second try begins anew.
+      for (const loan of loans.values()) loan.back()
+      loans.clear()
+      const claimed = await claimKeys(tx, keyed)
+      const found = await record(tx, items, new Map(keyed.map((key, index) => [key, claimed[index]])), loans)
+      crashPoint('submit:before-commit')
+      return found
+    })
+  }
+
+  const batch = openBatch<Item, { known: Known }>({ name: 'submit', log: core.log }, async (items) => {
+    const loans = new Map<NewRow, Loan>()
+    const done = await recordBatch(items, loans).catch((error: unknown) => {
+      for (const loan of loans.values()) loan.lost()
+      throw error
     })
     crashPoint('submit:after-commit')
     for (const [index, { known }] of done.entries()) {
       const row = items[index]?.row
-      if (!known && row) announce(row)
+      if (!row) continue
+      const loan = loans.get(row)
+      if (!known) announce(row, loan)
+      else loan?.back()
     }
     core.events.wake()
     return done
