@@ -1,6 +1,7 @@
 import { type Db, sql, type Tx } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Facts, PolicyRequest } from '../policy/index.ts'
+import type { Bulk } from './bulk.ts'
 import type { Core } from './core.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { type Holds, storeDecision } from './holds.ts'
@@ -39,6 +40,7 @@ export interface Sweeps {
 }
 
 interface SweepHooks {
+  bulk: Bulk
   dispatcher: Dispatcher
   holds: Holds
   end(
@@ -51,7 +53,7 @@ interface SweepHooks {
 }
 
 /** Drives again from the database whatever a lost message or a dead process would have driven (architecture, third idea). */
-export function openSweeps(core: Core, { dispatcher, holds, end, tellWorker }: SweepHooks): Sweeps {
+export function openSweeps(core: Core, { bulk, dispatcher, holds, end, tellWorker }: SweepHooks): Sweeps {
   const { db, clock, log } = core
   let liveness: Liveness | undefined
   let timer: NodeJS.Timeout | undefined
@@ -117,6 +119,8 @@ export function openSweeps(core: Core, { dispatcher, holds, end, tellWorker }: S
         )
     })
     await step('approvals', () => core.approvals.expire())
+    // It has its own pace; the sweep goes on meanwhile.
+    void bulk.work()
     await step('cancels', () => remind(db))
     await step('results', async () => {
       if (now < drainAt) return
