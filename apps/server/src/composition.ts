@@ -13,6 +13,7 @@ import {
 import { declaredFor } from './kernel/identity/index.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import { countRequests } from './kernel/metrics/index.ts'
+import { traceRequests } from './kernel/traces/index.ts'
 import { nativeRoutes } from './native/index.ts'
 import { platformDialect, platformRoutes } from './platform/index.ts'
 import { releaseDialect, releaseRoutes, releaseTasks } from './release/index.ts'
@@ -81,5 +82,6 @@ export function composeHttp(
     ...(options.fallback ? { fallback: options.fallback } : {}),
   })
   countRequests(http.app, kernel.metrics)
+  traceRequests(http.app, kernel.tracer, clock)
   return http
 }

@@ -13,6 +13,7 @@ import { routes as queues } from './queues/routes.ts'
 import { routes as roleBindings } from './role-bindings/routes.ts'
 import { routes as session } from './session/routes.ts'
 import { routes as tokens } from './tokens/routes.ts'
+import { routes as traces } from './traces/routes.ts'
 import { routes as trail } from './trail/routes.ts'
 import { routes as verbs } from './verbs/routes.ts'
 import { routes as workerKeys } from './worker-keys/routes.ts'
@@ -39,4 +40,5 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...verbs(kernel),
   ...workflows(kernel),
   ...workerKeys(kernel),
+  ...traces(),
 ]

@@ -145,6 +145,23 @@ export const ConfigSchema = Type.Object({
     }),
     loopback: flag('Also allow pages served from this machine (localhost, 127.0.0.1, ::1).', true),
   }),
+  traces: Type.Object({
+    endpoint: optionalText(
+      'OpenTelemetry collector that takes spans by OTLP over HTTP, such as `http://127.0.0.1:4318`. Absent: none are sent.',
+      {
+        kind: 'url',
+        synonyms: ['OTEL_EXPORTER_OTLP_ENDPOINT'],
+      },
+    ),
+    headers: optionalText('Headers for the collector: `name=value,name=value`.', {
+      secret: true,
+      synonyms: ['OTEL_EXPORTER_OTLP_HEADERS'],
+    }),
+    serviceName: text('Name under which the spans of this replica are shown.', {
+      default: 'wheelhouse',
+      synonyms: ['OTEL_SERVICE_NAME'],
+    }),
+  }),
   trustedProxies: list(
     'Addresses or CIDR ranges whose forwarding headers count. Empty: the socket’s peer is the client.',
   ),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { Fault } from '@wheelhouse/contract'
 import type { Bound, RequestFacts } from './context.ts'
+import { newTrace, readTraceparent } from '../traces/index.ts'
 import { admit, type Edge, type Passage, perform, readParts, refusal } from './edge.ts'
 
 /** What a caller through another door than HTTP presents. Credentials and the tenant stand in `headers`, by their HTTP names. */
@@ -28,6 +29,9 @@ export interface Answered {
  */
 export async function callEndpoint(edge: Edge, bound: Bound, call: Call): Promise<Answered> {
   const dialect = edge.dialects[bound.surface]
+  const given = call.headers['traceparent']
+  const parent = readTraceparent(typeof given === 'string' ? given : undefined)
+  const trace = newTrace(parent?.traceId)
   const facts: RequestFacts = {
     id: randomUUID(),
     surface: bound.surface,
@@ -35,7 +39,9 @@ export async function callEndpoint(edge: Edge, bound: Bound, call: Call): Promis
     path: call.path,
     ip: call.ip,
     userAgent: (call.headers['user-agent'] ?? '').slice(0, 512),
-    traceId: randomUUID().replaceAll('-', ''),
+    traceId: trace.traceId,
+    spanId: trace.spanId,
+    ...(parent ? { parentSpanId: parent.spanId } : {}),
     header(name) {
       const value = call.headers[name.toLowerCase()]
       return Array.isArray(value) ? value[0] : value

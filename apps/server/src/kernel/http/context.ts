@@ -15,6 +15,9 @@ export interface RequestFacts {
   ip: string
   userAgent: string
   traceId: string
+  /** The span of this request in its trace, and the one that the caller made it in (16 hexadecimal digits each). */
+  spanId: string
+  parentSpanId?: string
   header(name: string): string | undefined
   /** Aborts when the caller goes away. */
   signal: AbortSignal

@@ -15,6 +15,7 @@ import { LimitFault, type Limits } from './limits.ts'
 import { refuseAmbiguity } from './careful-json.ts'
 import { readListQuery } from './list-query.ts'
 import { type Origins, refuseForgery } from './origins.ts'
+import { within } from '../traces/index.ts'
 import type { Watch } from './watch.ts'
 import { replyMismatch, validate, withoutNulls } from './validate.ts'
 
@@ -255,7 +256,7 @@ export async function perform(
   const { principal } = passage
   const context = contextOf(edge, passage, parts)
   try {
-    return await act(edge, passage, parts, rawBody, context)
+    return await within(passage.facts, () => act(edge, passage, parts, rawBody, context))
   } catch (error) {
     // What depends on the object is denied by the handler; the trail knows no difference.
     if (principal && error instanceof Fault && error.code.startsWith('PERM_'))

@@ -11,6 +11,7 @@ import { openEventStream } from './event-stream.ts'
 import { withEncodedTail } from './raw-tail.ts'
 import { chooseSurface } from './same-path.ts'
 import { acceptUpgrades } from './upgrade.ts'
+import { newTrace, readTraceparent } from '../traces/index.ts'
 
 export interface HttpOptions {
   edge: Edge
@@ -55,7 +56,6 @@ export const SECURITY_HEADERS = {
 const forced = new WeakMap<IncomingMessage, Surface>()
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
-const TRACE_PARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** Builds the one HTTP server of all surfaces from what was declared and bound. It does not listen yet. */
 export function buildHttp(options: HttpOptions): HttpServer {
@@ -238,7 +238,8 @@ function factsOf(
     return Array.isArray(value) ? value[0] : value
   }
   const given = header('x-request-id')
-  const parent = TRACE_PARENT.exec(header('traceparent') ?? '')
+  const parent = readTraceparent(header('traceparent'))
+  const trace = newTrace(parent?.traceId)
   return {
     id: given !== undefined && REQUEST_ID.test(given) ? given : randomUUID(),
     surface,
@@ -246,7 +247,9 @@ function factsOf(
     path: (raw.url ?? '/').split('?')[0] ?? '/',
     ip: addressOf(raw.socket?.remoteAddress ?? '127.0.0.1', headers['x-forwarded-for'], headers['x-real-ip']),
     userAgent: (header('user-agent') ?? '').slice(0, 512),
-    traceId: parent?.[1] ?? randomUUID().replaceAll('-', ''),
+    traceId: trace.traceId,
+    spanId: trace.spanId,
+    ...(parent ? { parentSpanId: parent.spanId } : {}),
     header,
     signal,
   }

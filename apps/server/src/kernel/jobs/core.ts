@@ -7,6 +7,7 @@ import type { Events, Feed } from '../events/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { PolicyEngine } from '../policy/index.ts'
 import type { TenantConfig } from '../tenant-config/index.ts'
+import type { JobTracer } from '../traces/index.ts'
 import type { Brakes } from './brakes.ts'
 import type { Fair } from './fair.ts'
 import type { Frozen } from './frozen.ts'
@@ -30,6 +31,7 @@ export interface JobsOptions {
   feed: Feed
   clock: Clock
   log: Logger
+  tracer: JobTracer
   /** Hears of each job that is handed to a worker or to its verb. For counters. */
   onDispatch(topic: string): void
 }

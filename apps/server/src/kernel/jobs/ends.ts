@@ -159,6 +159,8 @@ export interface EndedOne {
   context: string | null
   /** The run that it is a step of. */
   runId: string | null
+  createdAt: Instant
+  startedAt: Instant | null
   /** Who was working on it, as far as it must be told. */
   workerId: string | null
   account: string | null
@@ -193,11 +195,12 @@ export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined>
     context: string | null
     run_id: string | null
     step_key: string | null
+    created_at: Instant
   }>(sql`
     update jobs set state = ${state}, updated_us = ${us}, ended_at = ${at(now)}, started_at = ${at(queue.started_at)},
       attempts = ${wasLeased ? queue.attempt : queue.attempt - 1}, worker_id = ${queue.worker_id}, result = ${end.result ?? null},
       error_code = ${end.code ?? null}, error_message = ${end.message?.slice(0, 8000) ?? null}
-    where id = ${id} and state = 'open' returning trace_id, topic, request, verb, context, run_id, step_key`)
+    where id = ${id} and state = 'open' returning trace_id, topic, request, verb, context, run_id, step_key, created_at`)
   if (!job) throw new Error(`Job ${id} is in the queue although it has ended`)
   if (job.run_id !== null)
     await tx.run(sql`
@@ -240,6 +243,8 @@ export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined>
     verb: job.verb,
     context: job.context,
     runId: job.run_id,
+    createdAt: job.created_at,
+    startedAt: queue.started_at,
     workerId: queue.worker_id,
     account: queue.account,
     fence: queue.fence,

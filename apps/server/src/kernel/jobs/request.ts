@@ -9,6 +9,7 @@ import {
   jobHash,
   type PolicyRequest,
 } from '../policy/index.ts'
+import { contextText, readTraceparent, runSpanId } from '../traces/index.ts'
 import type { ConfigPlace } from '../tenant-config/index.ts'
 
 export type Priority = 'interactive' | 'batch' | 'critical'
@@ -39,6 +40,8 @@ export interface JobRequest {
   /** A label: whom the caller names. Identity is the principal of the job. */
   principalId: string
   contextPtr?: string
+  /** W3C trace context of the request that submitted it. */
+  traceparent?: string
   verb?: string
   meta?: {
     actorId?: string
@@ -98,7 +101,13 @@ export function policyRequest(jobId: string, request: JobRequest, facts?: Facts)
 
 /** The hash that an approval binds: the whole request and the content that its context pointer stands for. */
 export const requestHash = (request: JobRequest, context: string | null): string =>
-  jobHash({ ...request, contextDigest: context === null ? '' : createHash('sha256').update(context).digest('hex') })
+  jobHash({
+    ...withoutTrace(request),
+    contextDigest: context === null ? '' : createHash('sha256').update(context).digest('hex'),
+  })
+
+/** Under which trace it was asked for is no part of what was asked for. */
+const withoutTrace = ({ traceparent: _traceparent, ...request }: JobRequest): JobRequest => request
 
 /** Whether two submissions with the same key ask for the same. */
 export const requestDigest = (request: JobRequest, context: string | null): Buffer =>
@@ -133,6 +142,9 @@ export function workerRequest({ jobId, request, fence, constraints, remainingMs,
   const budgets = constraints?.budgets
   const limits: Record<string, string> = {}
   if (config !== undefined) limits['CORDUM_EFFECTIVE_CONFIG'] = config
+  // The worker's own spans are part of this run of the job.
+  const trace = readTraceparent(request.traceparent)
+  if (trace) limits['traceparent'] = contextText({ traceId: trace.traceId, spanId: runSpanId(jobId, fence) })
   if (constraints) {
     limits['CORDUM_POLICY_CONSTRAINTS'] = JSON.stringify(constraintsMessage(constraints))
     if (constraints.redactionLevel !== '') limits['CORDUM_REDACTION_LEVEL'] = constraints.redactionLevel

@@ -5,11 +5,12 @@ import { can } from '../identity/index.ts'
 import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
-import type { Dispatcher } from './dispatcher.ts'
+import type { Active, Dispatcher } from './dispatcher.ts'
 import { type EndedRow, type EndItem, endJobs } from './ends.ts'
 import type { TerminalState } from './jobs.ts'
 import { noteAttempt, release } from './queue.ts'
 import { readPacket } from './request.ts'
+import { attemptOf } from './spans.ts'
 import { backoffMs } from './runner.ts'
 import type { Submission } from './submission.ts'
 import type { Ended } from './verb.ts'
@@ -22,6 +23,15 @@ const OUTCOME: Readonly<Partial<Record<number, TerminalState>>> = {
   [JobStatus.CANCELLED]: 'cancelled',
   [JobStatus.TIMEOUT]: 'timed_out',
   [JobStatus.DENIED]: 'denied',
+}
+
+/** An attempt that has ended, as the replica hears of it that sent it out. */
+interface Gone {
+  tenantId: string
+  id: string
+  state: TerminalState
+  at: number
+  retry: boolean
 }
 
 export interface BusDoors {
@@ -49,19 +59,31 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     crashPoint('end:after-commit')
     if (rows.length > 0) core.events.wake()
     const byJob = new Map(items.map((item) => [`${item.tenantId} ${item.id}`, item]))
-    const elsewhere: { tenantId: string; id: string }[] = []
+    const elsewhere: Gone[] = []
     for (const row of rows) {
       const item = byJob.get(`${row.tenantId} ${row.id}`)
       if (!item) continue
       if (row.retry) await again(row, item)
       else settled(row, item)
-      if (!dispatcher.forget(row.tenantId, row.id)) elsewhere.push({ tenantId: row.tenantId, id: row.id })
+      const gone: Gone = { tenantId: row.tenantId, id: row.id, state: item.state, at: item.at, retry: row.retry }
+      const active = dispatcher.forget(row.tenantId, row.id)
+      if (active) trace(active, gone)
+      else elsewhere.push(gone)
     }
     // The replica that sent it out must not count it as under way any longer.
     if (elsewhere.length > 0) bus.publish('wh.ended', Buffer.from(JSON.stringify(elsewhere)))
     dispatcher.kick()
     return items.map((): true => true)
   })
+
+  /** Spans of an attempt, made where it was sent out; the result's own ends with its commit. */
+  function trace({ claimed }: Active, { state, at, retry }: Gone): void {
+    if (!core.tracer.on) return
+    const attempt = attemptOf(claimed)
+    core.tracer.ran(attempt, claimed.startedAt, at, state)
+    core.tracer.recorded(attempt, at, clock.now())
+    if (!retry) core.tracer.ended(attempt, claimed.createdAt, at, state)
+  }
 
   function settled(row: EndedRow, item: EndItem): void {
     core.told(row.tenantId, row.runId)
@@ -209,8 +231,11 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     bus.fromAccounts('sys.job.progress', onProgress),
     bus.fromAccounts('sys.heartbeat', onHeartbeat),
     bus.subscribe('wh.ended', {}, ({ data }) => {
-      const gone = JSON.parse(Buffer.from(data).toString()) as { tenantId: string; id: string }[]
-      for (const { tenantId, id } of gone) dispatcher.forget(tenantId, id)
+      const gone = JSON.parse(Buffer.from(data).toString()) as Gone[]
+      for (const each of gone) {
+        const active = dispatcher.forget(each.tenantId, each.id)
+        if (active) trace(active, each)
+      }
       dispatcher.kick()
     }),
   ]

@@ -11,6 +11,7 @@ import type { Outputs } from './output.ts'
 import { type Claimed, noteAttempt, release } from './queue.ts'
 import { resultPointer } from './request.ts'
 import { timedOut } from './signals.ts'
+import { attemptOf } from './spans.ts'
 import type { Ended, Run, Verb } from './verb.ts'
 
 /** After its time a verb may still clean up and report; then it is given up. */
@@ -166,8 +167,14 @@ export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispa
   }
 
   /** After the commit: watchers and the stream hear how it ended. */
-  function tell({ tenantId, id, traceId, startedAt }: Claimed, end: Ended<unknown>): void {
+  function tell(claimed: Claimed, end: Ended<unknown>): void {
+    const { tenantId, id, traceId, startedAt } = claimed
     const now = clock.now()
+    if (core.tracer.on) {
+      const attempt = attemptOf(claimed)
+      core.tracer.ran(attempt, startedAt, now, end.kind)
+      core.tracer.ended(attempt, claimed.createdAt, now, end.kind)
+    }
     signals.emit(tenantId, id, { kind: 'ended', end, at: now })
     const executionMs = BigInt(Math.max(0, now - startedAt))
     signals.show(tenantId, {
