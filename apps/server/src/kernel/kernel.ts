@@ -22,7 +22,7 @@ import {
   openTokens,
   type Tokens,
 } from './identity/index.ts'
-import { type JobEngine, openJobs } from './jobs/index.ts'
+import { type JobEngine, jobRetention, openJobs } from './jobs/index.ts'
 import { type Locks, lockTask, openLocks } from './locks/index.ts'
 import { keepSecret } from './managed/index.ts'
 import { PolicyEngine } from './policy/index.ts'
@@ -121,7 +121,8 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     wake: () => bus.wake('config'),
   })
   const schedule = openSchedule({ db, clock, log })
-  for (const task of [...retentionTasks(db, clock), lockTask(db, clock)]) await schedule.add(task)
+  for (const task of [...retentionTasks(db, clock), lockTask(db, clock), jobRetention(db, clock, config.retention)])
+    await schedule.add(task)
   const egress = openEgress(config.egress.allow)
   const accounts = openAccounts({ db, bus, vault, clock })
   const { adminGroup, defaultRole } = config.oidc
