@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { parsePolicy } from './language.ts'
 import { DEFAULT_POLICY, DEFAULT_POLICY_ID, compilePolicy, evaluate } from './index.ts'
 
 const snapshot = compilePolicy([{ id: DEFAULT_POLICY_ID, content: DEFAULT_POLICY, enabled: true }])
@@ -93,4 +95,16 @@ describe('the policy that a tenant starts with', () => {
     ])
     expect(evaluate(both, { topic: 'job.wh.fleet.command.execute', facts: { command: 'reboot' } }).ruleId).toBe('free')
   })
+})
+
+test('the bundle that docs/policy.md teaches with is read without a complaint', () => {
+  const guide = readFileSync(new URL('../../../../../docs/policy.md', import.meta.url), 'utf8')
+  const [, content = ''] = /```yaml\n([\s\S]*?)```/.exec(guide) ?? []
+  const policy = parsePolicy(content)
+  expect(policy.warnings).toEqual([])
+  expect(policy.rules.map(({ id }) => id)).toEqual([
+    'production-deploys-ask',
+    'wide-reach-needs-two',
+    'scripts-are-bounded',
+  ])
 })
