@@ -1,10 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 export type KeyKind = 'user' | 'cli' | 'tryit' | 'service' | 'agent' | 'worker' | 'system' | 'session'
 
 /** What the database holds of a secret: SHA-256, which is also how it is found. */
-export const secretHash = (token: string): Buffer => createHash('sha256').update(token).digest()
+export const secretHash = (token: string): Buffer => hash('sha256', token, 'buffer')
 
 const checksum = (text: string): string => crc32(text).toString(36).padStart(7, '0')
 
