@@ -22,7 +22,7 @@ import {
   openTokens,
   type Tokens,
 } from './identity/index.ts'
-import { type JobEngine, jobRetention, openJobs } from './jobs/index.ts'
+import { type JobEngine, jobRetention, openJobs, openRedisPointers, type RedisPointers } from './jobs/index.ts'
 import { type Locks, lockTask, openLocks } from './locks/index.ts'
 import { keepSecret } from './managed/index.ts'
 import { PolicyEngine } from './policy/index.ts'
@@ -43,6 +43,8 @@ export interface Kernel {
   vault: Vault
   /** Counters that replicas share, when the installation has a Redis. */
   redis: Redis | undefined
+  /** The same Redis behind `redis://` pointers of one tenant, where that is configured. */
+  redisPointers: RedisPointers | undefined
   bus: Bus
   /** NATS accounts of tenants and users. */
   accounts: Accounts
@@ -148,6 +150,11 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
   })
   const approvals = openApprovals({ db, clock })
   const tracer = await openTracer(config, log)
+  const { redisPointersTenant } = config
+  const redisPointers =
+    redis && redisPointersTenant !== undefined
+      ? openRedisPointers({ db, clock, log }, { redis, tenant: redisPointersTenant, lifeMs: config.retention.jobsMs })
+      : undefined
   const jobs = openJobs({
     db,
     bus,
@@ -161,6 +168,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     clock,
     log,
     tracer: jobTracer(tracer),
+    redisPointers,
     onDispatch: (topic) => metrics.dispatched(topic),
   })
   const workflows = await openWorkflows({
@@ -187,6 +195,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     db,
     vault,
     redis,
+    redisPointers,
     bus,
     accounts,
     events,

@@ -4,13 +4,13 @@ import { serve } from '../../kernel/http/index.ts'
 import { readValue, writeValue } from '../../kernel/jobs/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { memoryPart, readPart, writePart } from '../../kernel/memory/index.ts'
-import { memoryKey, shownValue, wrapped } from './value.ts'
+import { memoryKey, shownElsewhere, shownValue, wrapped } from './value.ts'
 
 /** As long a key as the store takes. */
 const MAX_KEY = 200
 
 /** jobs.md §16: contexts and results follow their job's tenant; nothing of another tenant is there. */
-export const routes = ({ config }: Kernel) =>
+export const routes = ({ config, redisPointers }: Kernel) =>
   serve('jobs', jobs.memory, {
     async readMemory({ tx, query, now }) {
       const wanted = memoryKey(query)
@@ -18,6 +18,8 @@ export const routes = ({ config }: Kernel) =>
       const parted = part && (await readPart(tx, part, now))
       if (parted) return shownValue(wanted, Buffer.from(JSON.stringify(parted)))
       const bytes = await readValue(tx, wanted.key, now)
+      const elsewhere = bytes ? undefined : await redisPointers?.read(tx.tenantId, wanted.key)
+      if (elsewhere) return shownElsewhere(wanted, elsewhere)
       if (!bytes) throw new Fault('RES_NOT_FOUND', {}, { message: 'not found' })
       return shownValue(wanted, wanted.kind === 'memory' ? wrapped(bytes) : bytes)
     },

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { Fault } from '@wheelhouse/contract'
+import type { RedisValue } from '../../kernel/jobs/index.ts'
 
 const refused = (message: string): Fault => new Fault('VAL_SCHEMA', {}, { message })
 
@@ -66,4 +67,10 @@ export function shownValue({ key, kind }: MemoryKey, bytes: Buffer) {
     ...(text === undefined ? {} : { text }),
     ...(json === undefined ? {} : { json: json.value }),
   }
+}
+
+/** The same for a value of a Redis: whatever its kind, memories are shown in the wrapper; contexts and results as they are. */
+export function shownElsewhere(key: MemoryKey, value: RedisValue) {
+  if (value.redis_type === 'string') return shownValue(key, key.kind === 'memory' ? wrapped(value.bytes) : value.bytes)
+  return shownValue(key, Buffer.from(JSON.stringify(value)))
 }

@@ -89,6 +89,10 @@ export const ConfigSchema = Type.Object({
     secret: true,
     pattern: '^rediss?://',
   }),
+  redisPointersTenant: optionalText(
+    'Slug of the one tenant whose workers read contexts from that Redis and leave results in it themselves, as workers of the reference do.',
+    { pattern: '^[a-z0-9][a-z0-9-]{0,62}$' },
+  ),
   vaultKey: optionalText(
     'The vault’s root key, 64 hexadecimal digits. Default: one made in the data folder at first start.',
     {

@@ -12,6 +12,7 @@ import type { Brakes } from './brakes.ts'
 import type { Fair } from './fair.ts'
 import type { Frozen } from './frozen.ts'
 import type { Loan } from './loans.ts'
+import type { RedisPointers } from './redis-pointers.ts'
 import type { Signals } from './signals.ts'
 import type { NewRow } from './store.ts'
 import type { Slots } from './slots.ts'
@@ -32,6 +33,8 @@ export interface JobsOptions {
   clock: Clock
   log: Logger
   tracer: JobTracer
+  /** A Redis that one tenant's workers read and write themselves. */
+  redisPointers?: RedisPointers | undefined
   /** Hears of each job that is handed to a worker or to its verb. For counters. */
   onDispatch(topic: string): void
 }

@@ -567,6 +567,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   async function deliver(entry: Active, account: string, bytes: Uint8Array): Promise<void> {
     const { claimed, worker } = entry
     const topic = claimed.request.topic
+    await core.redisPointers?.offer(claimed.tenantId, claimed.id)
     if (worker && (await reach(account, `worker.${worker.workerId}.jobs`, bytes))) return dispatched(entry)
     if (await reach(account, topic, bytes)) return dispatched(entry)
     if (find(claimed.tenantId, claimed.id) !== entry || sentLater(entry)) return

@@ -138,6 +138,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     if (!(await check.admits(tenantId, decoded.packet, message.data))) return
     const item = itemOf(tenantId, message.account, decoded.packet.payload.value, clock.now())
     if (!item) return
+    await core.redisPointers?.collect(tenantId, item.id)
     await ends.add(item)
     signals.showBytes(tenantId, message.data)
     acknowledge(message)
@@ -250,6 +251,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
       const item = itemOf(tenantId, account, decoded.packet.payload.value, at)
       if (item) items.push(item)
     }
+    for (const { tenantId, id } of items) await core.redisPointers?.collect(tenantId, id)
     await Promise.all(items.map((item) => ends.add(item)))
   }
 
