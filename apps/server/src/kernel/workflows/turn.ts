@@ -188,6 +188,8 @@ class Turning {
           return []
         case 'start':
           return [{ kind: 'start' }]
+        case 'cancel':
+          return [{ kind: 'cancel', reason: (body as { reason: string }).reason }]
         default:
           return [{ ...(body as object), kind, step } as RunEvent]
       }

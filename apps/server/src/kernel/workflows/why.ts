@@ -22,6 +22,7 @@ interface OpenStep {
   /** Of its job: `open` while it lives; and of its queue row. */
   jobState: string | null
   queueState: string | null
+  workerId: string | null
   topic: string | null
   /** Of its approval. */
   required: number | null
@@ -60,7 +61,7 @@ const openSteps = (tx: Tx, runId: string): Promise<OpenStep[]> =>
   tx.many<OpenStep>(sql`
     select s.key, s.node_id as "nodeId", s.status, s.attempts, s.error, s.job_id as "jobId", s.child_run_id as "childRunId",
       s.approval_id as "approvalId", s.children, s.started_at as "startedAt", s.next_attempt_at as "nextAttemptAt",
-      j.state as "jobState", q.state as "queueState", j.topic, a.required, a.roles, a.reason, a.expires_at as "expiresAt",
+      j.state as "jobState", q.state as "queueState", q.worker_id as "workerId", j.topic, a.required, a.roles, a.reason, a.expires_at as "expiresAt",
       (select count(*)::int from approval_votes v
         where v.tenant_id = a.tenant_id and v.approval_id = a.id and v.stage = a.stage and v.vote = 'approve') as votes,
       (select min(t.fires_at) from run_timers t where t.tenant_id = s.tenant_id and t.run_id = s.run_id and t.step_key = s.key) as "firesAt"
@@ -146,7 +147,10 @@ function jobWaits(step: OpenStep, since: { since?: string }): Waits {
     case 'leased':
       return {
         kind: 'running',
-        text: `${step.key}: its job on ${step.topic} runs`,
+        text:
+          step.workerId === null
+            ? `${step.key}: its job was sent to whoever serves ${step.topic}, who has not answered yet`
+            : `${step.key}: its job on ${step.topic} runs on ${step.workerId}`,
         ...since,
         clears: 'the worker’s answer, or its time limit',
         ref,

@@ -73,6 +73,7 @@ export async function followRun(
         }
         if (events.length < PAGE) break
       }
+      const told = heard.length > 0
       for (let change = heard.shift(); change; change = heard.shift())
         await stream.send({ event: 'run', data: shown(change) })
       if (!head || ENDED.has(head.status)) {
@@ -80,10 +81,11 @@ export async function followRun(
         return
       }
       if (stream.signal.aborted) return
-      if (heard.length > 0) continue
+      // What was read may be older than what was heard.
+      if (told || heard.length > 0) continue
       wake = new AbortController()
       const { signal } = wake
-      if (heard.length === 0) await pause(IDLE_MS, signal).catch(() => undefined)
+      await pause(IDLE_MS, signal).catch(() => undefined)
       if (stream.signal.aborted) return
     }
   } finally {
