@@ -101,7 +101,13 @@ test('deleting an entry leaves the job, and is repeatable', async () => {
   const id = await submit({ topic: 'job.fail' })
   await ended(id)
   for (let i = 0; i < 2; i += 1) expect((await world.call('DELETE', `/api/v1/dlq/${id}`)).status).toBe(204)
-  expect((await world.call('GET', `/api/v1/jobs/${id}`)).body.state).toBe('FAILED')
+  expect((await world.call('GET', `/api/v1/jobs/${id}`)).body).toMatchObject({
+    state: 'FAILED',
+    result_ptr: `redis://res:${id}`,
+    result: { job_id: id, status: 'JOB_STATUS_FAILED', error: { message: 'boom' }, processed_by: 'cordum-scheduler' },
+  })
+  const memory = await world.call('GET', `/api/v1/memory?key=res:${id}`, { as: world.a.keys.operator })
+  expect(memory.body.json).toMatchObject({ job_id: id, error: { code: 'worker_crash' } })
 })
 
 test('every way to end without success leaves exactly one entry, and cancelling none', async () => {

@@ -104,7 +104,8 @@ test('a failed job tells what its dead letter holds', async () => {
     error_code: 'broken',
     error_status: 'JOB_STATUS_FAILED',
     last_state: 'RUNNING',
-    result: null,
+    // §26: a document that says so stands behind its pointer.
+    result: { job_id: id, status: 'JOB_STATUS_FAILED' },
   })
 })
 

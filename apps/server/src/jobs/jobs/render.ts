@@ -108,7 +108,9 @@ export function jobDetail(row: DetailRow, result: unknown, approval: ApprovalFac
   const { request, decisionBody } = row
   const meta = request.meta ?? {}
   const labels = request.labels ?? {}
-  const resultPtr = row.resultPtr ?? (row.result === null ? '' : `redis://res:${row.id}`)
+  // A job that ended without success has a document there that says so (§26).
+  const own = row.result !== null || (row.state !== 'open' && row.state !== 'succeeded')
+  const resultPtr = row.resultPtr ?? (own ? `redis://res:${row.id}` : '')
   const failed = row.letterStatus !== null || row.errorMessage !== null
   const held = row.decision === 'REQUIRE_APPROVAL'
   return {

@@ -1,6 +1,8 @@
 import { Fault } from '@wheelhouse/contract'
-import type { Instant } from '../clock/index.ts'
+import { iso, type Instant } from '../clock/index.ts'
 import { at, sql, type Tx } from '../db/index.ts'
+import type { JobState } from './jobs.ts'
+import { wireStatus } from './state.ts'
 
 /** What a pointer of our own names (jobs.md 27): `redis://` and the key. */
 export type PointerKind = 'context' | 'result' | 'memory' | 'artifact'
@@ -30,8 +32,35 @@ export async function readValue(tx: Tx, key: string, now: Instant): Promise<Buff
   if (stored) return stored.body
   if (pointer.kind !== 'context' && pointer.kind !== 'result') return undefined
   const column = sql.ref(pointer.kind)
-  const job = await tx.maybe<{ text: string | null }>(sql`select ${column} as text from jobs where id = ${pointer.id}`)
-  return job?.text == null ? undefined : Buffer.from(job.text)
+  const job = await tx.maybe<EndedText>(sql`
+    select ${column} as text, state, error_message as message, error_code as code, ended_at as "endedAt", result_ptr as "resultPtr"
+      from jobs where id = ${pointer.id}`)
+  if (!job) return undefined
+  if (job.text !== null) return Buffer.from(job.text)
+  return pointer.kind === 'result' ? failureDocument(pointer.id, job) : undefined
+}
+
+interface EndedText {
+  text: string | null
+  state: string
+  message: string | null
+  code: string | null
+  endedAt: Instant | null
+  resultPtr: string | null
+}
+
+/** jobs.md 26: what stands behind the result pointer of a job that ended without success, unless its worker left something there. */
+function failureDocument(jobId: string, { state, message, code, endedAt, resultPtr }: EndedText): Buffer | undefined {
+  if (state === 'open' || state === 'succeeded' || endedAt === null || resultPtr !== null) return undefined
+  return Buffer.from(
+    JSON.stringify({
+      job_id: jobId,
+      status: wireStatus(state as JobState),
+      error: { message: message ?? '', ...(code === null ? {} : { code }) },
+      processed_by: 'cordum-scheduler',
+      completed_at: iso(endedAt),
+    }),
+  )
 }
 
 /** Stores a value under a result or memory key. A result belongs to a job of the tenant and, once the job has ended, stays as it is. */

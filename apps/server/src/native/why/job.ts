@@ -53,7 +53,7 @@ async function waits(kernel: Kernel, tx: Tx, row: WhyRow): Promise<Wait[]> {
     case 'held':
       return [await approvalWait(kernel, tx, row)]
     case 'undecided':
-      return [policyWait(row)]
+      return isFrozen(row) ? frozenWait(tx, row) : [policyWait(row)]
     case 'leased':
       return [runningWait(row)]
     case 'blocked':
@@ -134,20 +134,24 @@ async function keyWait(tx: Tx, row: WhyRow): Promise<Wait> {
   }
 }
 
+const isFrozen = ({ runAt }: WhyRow): boolean => runAt !== null && runAt >= FROZEN_UNTIL
+
+async function frozenWait(tx: Tx, row: WhyRow): Promise<Wait[]> {
+  const frozen = await frozenBehind(tx, row.id)
+  const [first] = frozen
+  const names = frozen.map(({ name }) => `“${name}”`).join(', ')
+  return [
+    {
+      kind: 'principal',
+      text: `Who submitted it, or whom it is done for, is frozen${names === '' ? '' : `: ${names}`}.`,
+      clears: 'The principal is thawed.',
+      ...(first ? { ref: { kind: 'principal', id: first.id } } : {}),
+    },
+  ]
+}
+
 async function waitingWait(kernel: Kernel, tx: Tx, row: WhyRow): Promise<Wait[]> {
-  if (row.runAt !== null && row.runAt >= FROZEN_UNTIL) {
-    const frozen = await frozenBehind(tx, row.id)
-    const [first] = frozen
-    const names = frozen.map(({ name }) => `“${name}”`).join(', ')
-    return [
-      {
-        kind: 'principal',
-        text: `Who submitted it, or whom it is done for, is frozen${names === '' ? '' : `: ${names}`}.`,
-        clears: 'The principal is thawed.',
-        ...(first ? { ref: { kind: 'principal', id: first.id } } : {}),
-      },
-    ]
-  }
+  if (isFrozen(row)) return frozenWait(tx, row)
   if ((row.attempt ?? 1) > 1) {
     const last = await lastAttempt(tx, row.id)
     return [
