@@ -71,12 +71,23 @@ function signatureBytes(written: Uint8Array): Buffer | undefined {
   return decoded.length === 64 ? decoded : undefined
 }
 
+/** What signatures are made over, and the one that stands in the bundle itself. */
+interface Signed {
+  sha256: string
+  contentSha256: string
+  signature: Uint8Array | undefined
+}
+
 /**
- * Who vouches for a bundle. A signature is Ed25519 over the lower-case hex SHA-256 of the bundle's bytes. Throws VAL_SCHEMA when the
- * tenant requires a trusted signature and there is none.
+ * Who vouches for a bundle. A detached signature is Ed25519 over the lower-case hex SHA-256 of the bundle's bytes; one that stands in
+ * the bundle as `pack.sig`, over that of its other files. Throws VAL_SCHEMA when the tenant requires a trusted one and there is none.
  */
-export function checkSignature(trust: PackTrust, sha256: string, signature: Uint8Array | undefined): SignatureState {
-  const found = stateOf(trust, sha256, signature)
+export function checkSignature(trust: PackTrust, bundle: Signed, detached: Uint8Array | undefined): SignatureState {
+  const { sha256, contentSha256, signature } = bundle
+  const found =
+    detached !== undefined && detached.length > 0
+      ? stateOf(trust, sha256, detached)
+      : stateOf(trust, contentSha256, signature)
   if (trust.require && found.state !== 'verified') {
     const message =
       found.state === 'unsigned'
@@ -87,9 +98,9 @@ export function checkSignature(trust: PackTrust, sha256: string, signature: Uint
   return found
 }
 
-function stateOf({ keys }: PackTrust, sha256: string, signature: Uint8Array | undefined): SignatureState {
+function stateOf({ keys }: PackTrust, signed: string, signature: Uint8Array | undefined): SignatureState {
   if (signature === undefined || signature.length === 0) return { state: 'unsigned' }
   const bytes = signatureBytes(signature)
-  const signer = bytes && keys.find((key) => verify(null, Buffer.from(sha256), key.publicKey, bytes))
+  const signer = bytes && keys.find((key) => verify(null, Buffer.from(signed), key.publicKey, bytes))
   return signer ? { state: 'verified', key_id: signer.id } : { state: 'untrusted' }
 }
