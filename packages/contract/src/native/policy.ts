@@ -70,7 +70,10 @@ export type WhatIfBody = Static<typeof WhatIfBody>
 const WhatIfReply = Type.Object({
   complete: Type.Boolean({ description: 'False: the time was over. `cursor` goes on; add the two answers up' }),
   cursor: Nullable(Wide),
-  remaining: Type.Integer({ minimum: 0, description: 'Stored decisions that were not replayed yet' }),
+  remaining: Type.Integer({
+    minimum: 0,
+    description: 'Stored decisions of the window that were not looked at yet, counted up to 1,000,000',
+  }),
   window: Type.Object({ from: Nullable(Timestamp), until: Nullable(Timestamp) }),
   replayed: Count,
   skipped: Type.Integer({ minimum: 0, description: 'What policy saw of these is not kept any more' }),

@@ -37,41 +37,44 @@ export interface Group {
   readonly job_id: string
 }
 
-/** Decisions of one read: they fit into the memory that PostgreSQL groups in, and take us milliseconds to read. */
-export const BATCH = 5_000
-
-/**
- * Not replayed: answers of nobody (no policy was loaded) and of people (`approval granted`, jobs.md 20.7). Reads nothing but
- * `decisions`, whose alias is d.
- */
-function chosen(
-  tenant: string,
-  { from, until, decisions, rule }: Window,
-  after: Place | null,
-  end: Place | null = null,
-): Statement {
-  const where: Statement[] = [
-    sql`d.tenant_id = ${tenant}`,
-    sql`not (d.decision = 'THROTTLE' and d.snapshot = '')`,
-    sql`not (d.decision = 'ALLOW' and d.reason = 'approval granted')`,
-  ]
+/** The decisions (d) of the window between two places, whatever they say: what the index alone can tell. */
+function within(tenant: string, { from, until }: Window, after: Place | null, end: Place | null = null): Statement {
+  const where: Statement[] = [sql`d.tenant_id = ${tenant}`]
   // One bound on either side: of two the index may begin at the wider one, and read on to the other.
   if (end) where.push(sql`(d.at, d.id) >= (${end.at}::timestamptz, ${end.id}::uuid)`)
   else if (from !== null) where.push(sql`d.at >= ${at(from)}`)
   if (after) where.push(sql`(d.at, d.id) < (${after.at}::timestamptz, ${after.id}::uuid)`)
   else if (until !== null) where.push(sql`d.at < ${at(until)}`)
+  return sql.join(where, sql` and `)
+}
+
+/** Of them those to replay. Answers of nobody (no policy was loaded) and of people (`approval granted`, jobs.md 20.7) are not. */
+function chosen({ decisions, rule }: Window): Statement {
+  const where: Statement[] = [
+    sql`not (d.decision = 'THROTTLE' and d.snapshot = '')`,
+    sql`not (d.decision = 'ALLOW' and d.reason = 'approval granted')`,
+  ]
   if (decisions) where.push(sql`d.decision = any(${[...decisions]})`)
   if (rule !== null) where.push(sql`d.rule_id = ${rule}`)
   return sql.join(where, sql` and `)
 }
 
-/** Where the batch after a place ends; null when it is the last one. */
-export async function batchEnd(db: Db, tenantId: string, window: Window, after: Place | null): Promise<Place | null> {
+/**
+ * Where a batch of so many decisions after a place ends; null when it is the last one. Those that are not replayed count too, so
+ * that a read is bounded however few are chosen.
+ */
+export async function batchEnd(
+  db: Db,
+  tenantId: string,
+  window: Window,
+  after: Place | null,
+  size: number,
+): Promise<Place | null> {
   const [row] = await db.big(
     tenantId,
     (tenant) => sql<Place>`
-      select d.at::text as at, d.id from decisions d where ${chosen(tenant, window, after)}
-       order by d.at desc, d.id desc offset ${BATCH - 1} limit 1`,
+      select d.at::text as at, d.id from decisions d where ${within(tenant, window, after)}
+       order by d.at desc, d.id desc offset ${size - 1} limit 1`,
   )
   return row ?? null
 }
@@ -101,17 +104,20 @@ export function readBatch(
                    else (request -> 'labels') - '{approval_granted,approval_reason,approval_note,cordum.bus_msg_id}'::text[] end as labels,
                  (request -> 'meta') - 'idempotencyKey' as meta
             from jobs where tenant_id = d.tenant_id and id = d.job_id limit 1) j
-       where ${chosen(tenant, window, after, end)}
+       where ${within(tenant, window, after, end)} and ${chosen(window)}
          ${prefix === '' ? sql`` : sql`and starts_with(j.topic, ${prefix})`}
        group by j.topic, j.verb, j.tenant, j.principal, j.labels, j.meta, d.facts_hash, d.decision, d.rule_id`,
   )
 }
 
-/** How many decisions come after a place. */
+const MOST_COUNTED = 1_000_000
+
+/** How many decisions of the window come after a place; counted up to a million. */
 export async function countAfter(db: Db, tenantId: string, window: Window, after: Place | null): Promise<number> {
   const [row] = await db.big(
     tenantId,
-    (tenant) => sql<{ n: number }>`select count(*) as n from decisions d where ${chosen(tenant, window, after)}`,
+    (tenant) => sql<{ n: number }>`
+      select count(*) as n from (select 1 from decisions d where ${within(tenant, window, after)} limit ${MOST_COUNTED}) counted`,
   )
   return row?.n ?? 0
 }

@@ -30,6 +30,11 @@ export interface ReplayOptions {
 
 /** Between two turns of the event loop no more than this is decided. */
 const SLICE_MS = 4
+/** Decisions of one read: where all differ they fit into the memory that PostgreSQL groups in, and take us milliseconds to read. */
+const SMALLEST = 5_000
+/** Where they come down to few questions, more are read at once. */
+const LARGEST = 40_000
+const FEW = 1_000
 /** Questions of one look-up of facts. */
 const CHUNK = 1000
 /** Answers that are remembered for the next batches. */
@@ -112,10 +117,13 @@ export async function replay(options: ReplayOptions) {
     }
   }
 
+  let size = SMALLEST
   async function read(after: Place | null) {
-    const end = await batchEnd(db, tenantId, window, after)
+    const end = await batchEnd(db, tenantId, window, after, size)
     // The one that ends this batch belongs to it, and the next begins after it.
-    return { end, groups: await readBatch(db, tenantId, window, after, end) }
+    const groups = await readBatch(db, tenantId, window, after, end)
+    size = groups.length < FEW ? Math.min(size * 2, LARGEST) : SMALLEST
+    return { end, groups }
   }
 
   let reading = read(options.after)

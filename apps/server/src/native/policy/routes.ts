@@ -135,9 +135,13 @@ async function alone<T>(db: Db, tenantId: string, run: () => Promise<T>): Promis
     ])
     if (rows[0]?.held !== true)
       throw new Fault('RES_CONFLICT', {}, { message: 'Another what-if of this tenant is running; wait until it ends' })
-    return await run()
+    try {
+      return await run()
+    } finally {
+      // With its connection the lock would go too, but a moment later, when the caller may be back already.
+      await client.query('select pg_advisory_unlock($1, hashtext($2))', [LOCK_SPACE, tenantId]).catch(() => undefined)
+    }
   } finally {
-    // With its connection the lock goes.
     await release()
   }
 }
