@@ -48,7 +48,7 @@ export const jobsDialect: Dialect = {
   lenientQuery: true,
   paging: { pageSize: ['limit'], defaultPageSize: 50, maxPageSize: 500, refuse: false, grammar: false },
   idempotencyConflict: 409,
-  exposedHeaders: ['X-Request-Id', 'X-Trace-Id'],
+  exposedHeaders: ['X-Request-Id', 'X-Trace-Id', 'ETag'],
   allowedHeaders: [
     'Content-Type',
     'Authorization',
@@ -59,6 +59,8 @@ export const jobsDialect: Dialect = {
     'X-Request-Id',
     'Idempotency-Key',
     'X-Idempotency-Key',
+    'If-Match',
+    'If-None-Match',
   ],
   success: (value, page) => (page ? { items: page.items, next_cursor: page.next } : value),
   error: (fault, { path }) => ({
