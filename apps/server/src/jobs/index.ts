@@ -9,7 +9,6 @@ import { routes as jobs } from './jobs/routes.ts'
 import { routes as locks } from './locks/routes.ts'
 import { routes as memory } from './memory/routes.ts'
 import { routes as packs } from './packs/routes.ts'
-import { routes as packs } from './packs/routes.ts'
 import { routes as policy } from './policy/routes.ts'
 import { routes as schemas } from './schemas/routes.ts'
 import { routes as runs } from './runs/routes.ts'
@@ -42,6 +41,5 @@ export const jobsRoutes = (kernel: Kernel): Bound[] => [
   ...users(kernel),
   ...schemas(),
   ...config(kernel),
-  ...packs(kernel),
   ...packs(kernel),
 ]
