@@ -91,8 +91,8 @@ function close(turn: EventTurn, step: StepRun, status: StepRun['status']): void 
 
 function isHandled(turn: EventTurn, { onError }: PlanNode): boolean {
   if (onError.kind !== 'goto') return onError.kind === 'continue'
-  // A step that was passed over cannot stand in any more.
-  return stepOf(turn, onError.to).status !== 'skipped'
+  // A step that was passed over because the run fails cannot stand in any more; one that declines by its own condition has been asked.
+  return stepOf(turn, onError.to).skipReason !== 'run_ended'
 }
 
 function retryLater(turn: EventTurn, step: StepRun, { retry }: PlanNode): void {

@@ -280,7 +280,7 @@ test('no text makes the parser do anything but give an expression or an Expressi
         if (!(error instanceof ExpressionError)) throw error
       }
     }),
-    { numRuns: RUNS * 5 },
+    { numRuns: RUNS * 2 },
   )
 })
 

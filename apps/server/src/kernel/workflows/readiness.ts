@@ -43,7 +43,9 @@ export function verdictOf(turn: EventTurn, id: string, phase: Phase): Verdict {
     const edges = turn.graph.into.get(id) ?? []
     return edges.some((edge) => edgeState(turn, edge) === 'open') ? 'wait' : { skip: 'run_ended' }
   }
-  const chosen = nodeOf(turn.plan, id).chosenBy.every(({ node, branches }) => branches.includes(branchOf(turn, node)))
+  const { chosenBy } = nodeOf(turn.plan, id)
+  if (chosenBy.some(({ node }) => !stepEnded(stepOf(turn, node)))) return 'wait'
+  const chosen = chosenBy.every(({ node, branches }) => branches.includes(branchOf(turn, node)))
   return chosen ? 'ready' : { skip: 'not_chosen' }
 }
 

@@ -15,10 +15,11 @@ export function settle(turn: EventTurn): void {
     turn.moved = false
     if (endAtOnce(turn)) return
     const ready: string[] = []
+    const phase = phaseOf(turn)
     for (const id of turn.graph.order) {
       const step = stepOf(turn, id)
       if (step.status !== 'pending') continue
-      const verdict = verdictOf(turn, id, phaseOf(turn))
+      const verdict = verdictOf(turn, id, phase)
       if (verdict === 'ready') ready.push(id)
       else if (verdict !== 'wait') skip(turn, step, verdict.skip)
     }
@@ -27,7 +28,7 @@ export function settle(turn: EventTurn): void {
       beginStep(turn, stepOf(turn, id))
       if (endAtOnce(turn)) return
       // A failure says anew what may begin.
-      if (phaseOf(turn).failing) break
+      if (phaseOf(turn).failing !== phase.failing) break
     }
   }
   if (runEnded(turn.run)) return
