@@ -150,7 +150,7 @@ export function createClient(declared: typeof contract, options: ClientOptions):
         ...options.headers,
         ...headers,
       },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isRaw(body) ? body : JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
     })
   }
@@ -240,6 +240,10 @@ export function createClient(declared: typeof contract, options: ClientOptions):
     events,
   } as unknown as Client
 }
+
+/** Text and bytes go as they are; name their type in a header. */
+const isRaw = (body: unknown): body is string | Uint8Array<ArrayBuffer> =>
+  typeof body === 'string' || body instanceof Uint8Array
 
 function parse(text: string, contentType: string): unknown {
   if (text === '') return null

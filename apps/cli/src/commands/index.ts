@@ -7,22 +7,35 @@ import { auditGroup } from './audit.ts'
 import { completion } from './completion.ts'
 import { config } from './config.ts'
 import { contextGroup } from './context.ts'
+import { dlqGroup } from './dlq.ts'
 import { environmentGroup } from './environment.ts'
 import { exec } from './exec.ts'
 import { instanceGroup } from './instance.ts'
 import { jobGroup } from './job.ts'
 import { keyGroup } from './key.ts'
+import { lockGroup } from './lock.ts'
 import { login, logout } from './login.ts'
+import { packGroup } from './pack.ts'
 import { policyGroup } from './policy.ts'
 import { roleGroup } from './role.ts'
+import { runGroup } from './run.ts'
 import { userGroup } from './user.ts'
 import { whoami } from './whoami.ts'
+import { queueGroup, workerGroup } from './worker.ts'
+import { workflowGroup } from './workflow.ts'
 
 /** Commands about things. */
 export const groups: readonly Group[] = [
   instanceGroup,
   jobGroup,
+  workflowGroup,
+  runGroup,
   approvalGroup,
+  dlqGroup,
+  queueGroup,
+  workerGroup,
+  lockGroup,
+  packGroup,
   environmentGroup,
   agentGroup,
   policyGroup,

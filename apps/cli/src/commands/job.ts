@@ -6,9 +6,10 @@ import { durationMs } from '../flags.ts'
 import { serialised } from '../render.ts'
 import { row } from '../row.ts'
 import { decide } from './approval.ts'
+import { bulkRow } from './bulk.ts'
 import { endCode, follow, type Followed, tellEnd, tellHeld } from './follow.ts'
 import { submit } from './submit.ts'
-import { why } from './why.ts'
+import { whyOf } from './why.ts'
 
 const { jobs } = contract.jobs
 
@@ -153,5 +154,27 @@ export const jobGroup: Group = {
   name: 'job',
   aliases: ['jobs', 'j'],
   summary: 'Governed jobs: whatever changes the world',
-  commands: [submit(told), list, get, watch, output, why(jobIds), decide('approve'), decide('reject'), cancel, retry],
+  commands: [
+    submit(told),
+    list,
+    get,
+    watch,
+    output,
+    whyOf('job', jobIds),
+    decide('approve'),
+    decide('reject'),
+    cancel,
+    retry,
+    bulkRow('cancel-all', contract.native.bulk.cancelJobs, 'Cancel all that match, after a count'),
+    bulkRow(
+      'retry-all',
+      contract.native.bulk.retryJobs,
+      'Submit all again that match and did not succeed, after a count',
+    ),
+    bulkRow(
+      'replay-all',
+      contract.native.bulk.replayJobs,
+      'Run all once more that match and have ended, after a count',
+    ),
+  ],
 }

@@ -3,6 +3,7 @@ import type { Command, Group } from '../command.ts'
 import { EXIT } from '../exit.ts'
 import { harmless } from '../io.ts'
 import { serialised } from '../render.ts'
+import { bundleCommands } from './policy-bundles.ts'
 
 const check: Command = {
   name: 'check',
@@ -71,5 +72,5 @@ const check: Command = {
 export const policyGroup: Group = {
   name: 'policy',
   summary: 'What is allowed, and why',
-  commands: [check],
+  commands: [check, ...bundleCommands],
 }

@@ -1,38 +1,39 @@
 import { contract } from '@wheelhouse/contract'
+import { age } from '../cells.ts'
 import type { Command } from '../command.ts'
 import { harmless } from '../io.ts'
 import { serialised } from '../render.ts'
 
-/** Why a job is where it is: each answer of policy, what would be allowed instead, and what clears a hold. */
-export const why = (complete: NonNullable<Command['complete']>): Command => ({
+/** Why a job or a run is where it is: what it waits for, since when, and what clears it; of a job also each answer of policy. */
+export const whyOf = (kind: 'job' | 'run', complete: NonNullable<Command['complete']>): Command => ({
   name: 'why',
-  summary: 'Why a job was allowed, refused or held, and what can be done',
+  summary: `Why a ${kind} is where it is: what it waits for, since when, what clears it`,
   args: ['id'],
   complete,
   async run(call) {
     const { args, voice, format, signal } = call
     const { client } = call.session()
     const id = args.one('id')
-    const answer = await client.exchange('jobs', contract.jobs.jobs.listJobDecisions, {
-      params: { id },
-      query: {},
-      signal,
-    })
-    const job = await client.jobs.jobs.getJob({ params: { id }, signal })
+    const asked = { params: { id }, signal }
+    const answer =
+      kind === 'job'
+        ? await client.exchange('native', contract.native.why.whyJob, asked)
+        : await client.exchange('native', contract.native.workflows.whyRun, asked)
     if (format === 'json' || format === 'yaml') return voice.line(serialised(format, answer.body))
-    voice.line(`${voice.paint('bold', id)} is ${job.state}.`)
-    for (const { decision, rule_id: rule, reason, remediations } of answer.value) {
+    const { summary, since, waitsFor, ended } = answer.value
+    voice.line(`${voice.paint('bold', id)} ${harmless(summary)}${ended ? '' : ` (for ${age(since)})`}`)
+    for (const each of waitsFor) {
+      voice.line(`  ${harmless(each.text)}${each.since ? ` Since ${age(each.since)}.` : ''}`)
+      if (each.clears) voice.line(voice.tint('dim', `    ${harmless(each.clears)}`))
+    }
+    if (kind === 'run') return
+    const decisions = await client.jobs.jobs.listJobDecisions({ params: { id }, query: {}, signal })
+    for (const { decision, rule_id: rule, reason, remediations } of decisions) {
       voice.line(
         `${decision ?? 'No decision'}${rule ? ` by rule ${rule}` : ''}${reason ? `: ${harmless(reason)}` : ''}`,
       )
-      for (const { id: remedy, title, summary } of remediations ?? [])
-        voice.line(`  Instead: ${harmless(title ?? remedy ?? '')}${summary ? `. ${harmless(summary)}` : ''}`)
+      for (const { id: remedy, title, summary: about } of remediations ?? [])
+        voice.line(`  Instead: ${harmless(title ?? remedy ?? '')}${about ? `. ${harmless(about)}` : ''}`)
     }
-    if (job.approval_by)
-      voice.line(
-        `Decided by ${harmless(job.approval_by)}${job.approval_reason ? `: ${harmless(job.approval_reason)}` : ''}`,
-      )
-    if (job.error_message) voice.line(`It ended with: ${harmless(job.error_message)}`)
-    if (job.state === 'APPROVAL_REQUIRED') voice.say(`Decide with: wheelhouse job approve ${id}    (or reject)`)
   },
 })
