@@ -50,6 +50,8 @@ export interface Accounts {
    * them ends by itself, in seconds. Returns when the server has it.
    */
   revoke(owner: AccountOwner, users: readonly string[], expires?: number): Promise<void>
+  /** Ids of the workers that listen in this account with the credentials of these users. Throws SYS_UNAVAILABLE. */
+  workersOf(owner: AccountOwner, users: readonly string[]): Promise<string[]>
   /** Removes an account with everything that stands in it. */
   remove(owner: AccountOwner): Promise<void>
   /** Whose account this public key is; cached for ever, since an account never changes hands. */
@@ -140,6 +142,15 @@ export function openAccounts({ db, bus, vault, clock }: AccountsOptions): Accoun
         return addRevocations(tx, clock, account.publicKey, Object.fromEntries(users.map((user) => [user, revocation])))
       })
       if (row) await pushRow(row)
+    },
+    async workersOf(owner, users) {
+      const row = await db.tenant(owner.tenantId, (tx) => accountOf(tx, owner.ownerId ?? null))
+      if (!row) return []
+      const wanted = new Set(users)
+      const connections = await bus.resolver.connections(row.publicKey)
+      return connections
+        .filter(({ user }) => wanted.has(user))
+        .flatMap(({ subjects }) => subjects.flatMap((subject) => /^worker\.([^.*>]+)\.jobs$/.exec(subject)?.[1] ?? []))
     },
     async remove(owner) {
       // The server first: if this fails midway the row is still there, and removing it again is safe.

@@ -14,6 +14,12 @@ export interface Resolver {
   remove(accounts: readonly string[]): Promise<void>
   /** The stored JWT. The server keeps silent about an account that it does not know: undefined after 1 s. */
   lookup(account: string): Promise<string | undefined>
+  /** Who is connected in an account, and on what each listens. At most 1,024. Throws SYS_UNAVAILABLE. */
+  connections(account: string): Promise<{ user: string; subjects: readonly string[] }[]>
+}
+
+interface Connz {
+  data?: { connections?: { authorized_user?: string; subscriptions_list?: string[] }[] }
 }
 
 interface Answer {
@@ -58,6 +64,14 @@ export function openResolver(sys: NatsConnection, operator: Nkey, nowSeconds: ()
       await claims('$SYS.REQ.CLAIMS.DELETE', signJwt(operator, grant))
     },
     lookup: stored,
+    async connections(account) {
+      const asked = JSON.stringify({ auth: true, subscriptions: true, limit: 1024 })
+      const { data } = JSON.parse(await ask(`$SYS.REQ.ACCOUNT.${account}.CONNZ`, asked)) as Connz
+      return (data?.connections ?? []).map((each) => ({
+        user: each.authorized_user ?? '',
+        subjects: each.subscriptions_list ?? [],
+      }))
+    },
   }
 }
 

@@ -31,6 +31,8 @@ export interface Identity {
   onChanged(run: () => void): void
   /** Stops a principal at once: sessions end, keys are refused, NATS connections close, all within a second. */
   freezePrincipal(tenantId: string, principalId: string): Promise<void>
+  /** Runs, in one replica, when workers were cut off: what they work on is to be given to others. */
+  onWorkersGone(run: (tenantId: string, workerIds: readonly string[]) => void): void
   /** Lets a frozen principal act again; it logs in anew. */
   thawPrincipal(tenantId: string, principalId: string): Promise<void>
   /** Cuts off what should have been (a crash came between), and removes keys that have passed. Repeatable. */
@@ -71,6 +73,7 @@ export function openIdentity(options: IdentityOptions): Identity {
   const { db, clock, vault, bus, accounts, authenticator, rules, log } = options
   const closing = new AbortController()
   const listeners: (() => void)[] = []
+  const workersGone: ((tenantId: string, workerIds: readonly string[]) => void)[] = []
   const accountKeys = new LRUCache<string, string>({ max: 10_000 })
   let inForce = false
   bus.onWake('identity', () => {
@@ -209,11 +212,22 @@ export function openIdentity(options: IdentityOptions): Identity {
     }
   }
 
+  /** Which workers live on these credentials, while they still do. Not known: their silence tells, half a minute later. */
+  async function workersOf(tenantId: string, rows: readonly MintedRow[]): Promise<string[]> {
+    const users = rows.filter(({ account }) => account === 'tenant').map(({ natsPublicKey }) => natsPublicKey)
+    if (users.length === 0) return []
+    return accounts.workersOf({ tenantId }, users).catch((error: unknown) => {
+      log.warn({ err: error, tenantId }, 'It is not known which workers were cut off')
+      return []
+    })
+  }
+
   return {
     rules,
     changed,
     subjectRights,
     onChanged: (run) => void listeners.push(run),
+    onWorkersGone: (run) => void workersGone.push(run),
     ready: () => inForce,
     async principalOfNkey(publicKey) {
       return authenticator.nkey(publicKey).catch((error: unknown) => {
@@ -264,7 +278,9 @@ export function openIdentity(options: IdentityOptions): Identity {
           returning ${minted}`)
       })
       changed()
+      const workerIds = await workersOf(tenantId, rows)
       await refuse(rows)
+      if (workerIds.length > 0) for (const run of workersGone) run(tenantId, workerIds)
     },
     async thawPrincipal(tenantId, principalId) {
       const known = await db.tenant(tenantId, (tx) =>

@@ -336,6 +336,17 @@ export function openJobs(options: JobsOptions): JobEngine {
           .catch(failed)
       })
       options.identity.onChanged(() => void core.frozen.refresh().catch(failed))
+      options.identity.onWorkersGone((tenantId, workerIds) => {
+        const gone: WorkersGone = { tenantId, workerIds, from: replica }
+        bus.publish('wh.workers-gone', Buffer.from(JSON.stringify(gone)))
+        void made.workersLost(core.workers.lose(tenantId, workerIds)).catch(failed)
+      })
+      listening.push(
+        bus.subscribe('wh.workers-gone', {}, ({ data }) => {
+          const { tenantId, workerIds, from } = JSON.parse(Buffer.from(data).toString()) as WorkersGone
+          if (from !== replica) void made.workersLost(core.workers.lose(tenantId, workerIds)).catch(failed)
+        }),
+      )
       await core.frozen.refresh().catch(failed)
       started = true
       // Results that came meanwhile first: what has ended must not be done again.
@@ -392,6 +403,13 @@ export function openJobs(options: JobsOptions): JobEngine {
   }
 
   return engine
+}
+
+/** Workers that were cut off, as replicas tell each other. */
+interface WorkersGone {
+  tenantId: string
+  workerIds: readonly string[]
+  from: string
 }
 
 const STATUS = {

@@ -48,6 +48,8 @@ export interface Workers {
   start(): Promise<void>
   /** Forgets those that are gone and stores what was heard; each second. Returns who was lost. */
   sweep(): Promise<Worker[]>
+  /** Takes these for gone at once, without waiting for their silence. Returns those that were known. */
+  lose(tenantId: string, workerIds: readonly string[]): Worker[]
   close(): Promise<void>
 }
 
@@ -200,6 +202,16 @@ export function openWorkers(options: { db: Db; bus: Bus; clock: Clock; log: Logg
           select tenant_id, account, heartbeat, last_heartbeat_at from workers where last_heartbeat_at > ${at(clock.now() - WORKER_TTL_MS)}`),
       )
       for (const row of rows) take(row.tenant_id, row.account, row.heartbeat, row.last_heartbeat_at)
+    },
+    lose(tenantId, workerIds) {
+      return workerIds.flatMap((workerId) => {
+        const key = keyOf(tenantId, workerId)
+        const worker = known.get(key)
+        known.delete(key)
+        dirty.delete(key)
+        byTenant.get(tenantId)?.delete(key)
+        return worker ?? []
+      })
     },
     async sweep() {
       const oldest = clock.now() - WORKER_TTL_MS

@@ -225,3 +225,24 @@ test('what a worker submits while it works on a job is done on behalf of whoever
     await worker.close()
   }
 })
+
+test('what a frozen worker works on goes to another within a second', async () => {
+  const frozen = await capWorker(world, world.a, { id: 'w-cut', topics: ['job.cut'] })
+  frozen.heartbeat({ capabilities: ['job.cut'] })
+  const id = await submit(world.a.keys.operator, { topic: 'job.cut' })
+  await expect.poll(() => frozen.taken.length).toBe(1)
+  const other = await capWorker(world, world.a, { id: 'w-other', topics: ['job.cut'], work: () => ({}) })
+  try {
+    other.heartbeat({ capabilities: ['job.cut'] })
+    await expect.poll(() => world.kernel.jobs.workers.find(world.a.id, 'w-other')).toBeDefined()
+    const { keyId = '' } = await world.principal(frozen.token)
+    const started = performance.now()
+    expect(await act(keyId, 'freeze')).toMatchObject({ status: 200 })
+    await expect.poll(async () => (await job(id)).state, { interval: 20 }).toBe('SUCCEEDED')
+    expect(performance.now() - started).toBeLessThan(1000)
+    expect(await job(id)).toMatchObject({ worker_id: 'w-other' })
+    await frozen.connection.closed()
+  } finally {
+    await other.close()
+  }
+})
