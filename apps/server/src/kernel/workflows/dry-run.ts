@@ -307,13 +307,15 @@ function inputs({ plan, run, world, node, scope }: Walk): Pick<DryStep, 'input' 
 }
 
 /** The rendered value; templates that read what is unknown stay as they are. */
-function partly(value: unknown, scope: Scope, unknown: Set<string>): unknown {
-  if (Array.isArray(value)) return value.map((each) => partly(each, scope, unknown))
+function partly(value: unknown, scope: Scope, unknown: Set<string>, at = 'input'): unknown {
+  if (Array.isArray(value)) return value.map((each, index) => partly(each, scope, unknown, `${at}[${index}]`))
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, partly(each, scope, unknown)]))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, each]) => [key, partly(each, scope, unknown, `${at}.${key}`)]),
+    )
   }
   try {
-    return render(value, scope)
+    return render(value, scope, at)
   } catch (error) {
     if (!(error instanceof Unknown)) throw error
     unknown.add(error.what)

@@ -43,7 +43,7 @@ function endOfExpression(text: string, from: number): number {
  * The value with every template in it evaluated (jobs.md 21.4): a string that is one expression alone gives its value, others text. Throws an
  * ExpressionError whose message begins with the path to the template.
  */
-export function render(value: unknown, scope: Scope): unknown {
+export function render(value: unknown, scope: Scope, at = 'input'): unknown {
   const walk = (each: unknown, path: string, depth: number): unknown => {
     if (depth > MAX_DEPTH) throw new ExpressionError(`${path}: the input is nested too deeply`)
     if (typeof each === 'string') {
@@ -59,7 +59,7 @@ export function render(value: unknown, scope: Scope): unknown {
     if (typeof each !== 'object' || each === null) return each
     return Object.fromEntries(Object.entries(each).map(([key, item]) => [key, walk(item, `${path}.${key}`, depth + 1)]))
   }
-  const result = walk(value, 'input', 0)
+  const result = walk(value, at, 0)
   checkSize(result, MAX_RENDERED)
   return result
 }
