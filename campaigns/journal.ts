@@ -4,13 +4,16 @@ import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs
 export class Journal<Entry extends object> {
   readonly #file: string
   readonly #out: number
+  #closed = false
 
   constructor(file: string) {
     this.#file = file
     this.#out = openSync(file, 'a', 0o600)
   }
 
+  /** After `close` nothing is noted any more. */
   write(entry: Entry): void {
+    if (this.#closed) return
     writeSync(this.#out, `${JSON.stringify(entry)}\n`)
     fsyncSync(this.#out)
   }
@@ -20,6 +23,8 @@ export class Journal<Entry extends object> {
   }
 
   close(): void {
+    if (this.#closed) return
+    this.#closed = true
     closeSync(this.#out)
   }
 }

@@ -1,19 +1,15 @@
 // `npm run campaign -- NAME [--seed 1] …`: long tests by name. Each prints its figures and ends with 1 where one of them is not what it must be.
 import { parseArgs } from 'node:util'
-import { integrityCampaign, integrityReport } from './approval-integrity.ts'
-import { matrixCampaign, matrixReport } from './authorization.ts'
-import { fuzzCampaign, fuzzReport } from './fuzz.ts'
-import { killCampaign } from './kill.ts'
-import { killReport } from './report.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seed: { type: 'string', default: '1' },
+    attempts: { type: 'string', default: '10000' },
+    share: { type: 'string', default: '1' },
     runs: { type: 'string', default: '40' },
     only: { type: 'string', default: '' },
-    share: { type: 'string', default: '1' },
-    attempts: { type: 'string', default: '10000' },
+    turns: { type: 'string', default: '20' },
     kills: { type: 'string', default: '50' },
     keep: { type: 'boolean', default: false },
     'plain-worker': { type: 'boolean', default: false },
@@ -21,25 +17,35 @@ const { values, positionals } = parseArgs({
 })
 const seed = Number(values.seed)
 const say = (line: string): void => console.error(line)
+const installed = { seed, keep: values.keep, plainWorker: values['plain-worker'], say }
 
 interface Outcome {
   report: string
   violations: readonly string[]
 }
 
+/** Each is loaded alone: those with a world in this process read times from PostgreSQL as the server does, the others as they are. */
 const CAMPAIGNS: Readonly<Record<string, { usage: string; run(): Promise<Outcome> }>> = {
   kill: {
     usage: '[--kills 50] [--plain-worker] [--keep]',
     async run() {
-      const { keep } = values
-      const options = { kills: Number(values.kills), seed, keep, plainWorker: values['plain-worker'], say }
-      const report = await killCampaign(options)
+      const [{ killCampaign }, { killReport }] = [await import('./kill.ts'), await import('./report.ts')]
+      const report = await killCampaign({ ...installed, kills: Number(values.kills) })
       return { report: killReport(report), violations: report.findings.violations }
+    },
+  },
+  'store-damage': {
+    usage: '[--turns 20] [--plain-worker] [--keep]',
+    async run() {
+      const { damageCampaign, damageReport } = await import('./store-damage.ts')
+      const report = await damageCampaign({ ...installed, turns: Number(values.turns) })
+      return { report: damageReport(report), violations: report.findings.violations }
     },
   },
   fuzz: {
     usage: '[--runs 40] [--only PATH]',
     async run() {
+      const { fuzzCampaign, fuzzReport } = await import('./fuzz.ts')
       const report = await fuzzCampaign({ runs: Number(values.runs), only: values.only, seed, say })
       return { report: fuzzReport(report), violations: report.violations }
     },
@@ -47,6 +53,7 @@ const CAMPAIGNS: Readonly<Record<string, { usage: string; run(): Promise<Outcome
   authorization: {
     usage: '[--share 1]',
     async run() {
+      const { matrixCampaign, matrixReport } = await import('./authorization.ts')
       const report = await matrixCampaign({ share: Number(values.share), seed, say })
       return { report: matrixReport(report), violations: report.violations }
     },
@@ -54,6 +61,7 @@ const CAMPAIGNS: Readonly<Record<string, { usage: string; run(): Promise<Outcome
   'approval-integrity': {
     usage: '[--attempts 10000]',
     async run() {
+      const { integrityCampaign, integrityReport } = await import('./approval-integrity.ts')
       const report = await integrityCampaign({ attempts: Number(values.attempts), seed, say })
       return { report: integrityReport(report), violations: report.violations }
     },

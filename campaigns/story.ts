@@ -89,6 +89,7 @@ export class Story {
   }
 
   async close(): Promise<void> {
+    this.#running = false
     this.journal.close()
     if (!this.#worker || this.#worker.exitCode !== null) return
     const gone = new Promise((resolve) => this.#worker?.once('exit', resolve))

@@ -27,8 +27,8 @@ const FIRST_START = [
   'start:after-enrolment',
 ]
 
-/** Points of the work, at which the server kills itself. */
-const WORK = SERVER_POINTS.filter((point) => !/^(file|migrate|start):/.test(point))
+/** Points of the work, at which the server kills itself. Those of runs are walked by apps/server/src/jobs/runs/recovery.test.ts. */
+const WORK = SERVER_POINTS.filter((point) => !/^(file|migrate|start|run):/.test(point))
 
 /** The same server lives through these: what it stands on dies under it at its own points. */
 const BENEATH = [

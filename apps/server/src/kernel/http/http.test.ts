@@ -271,3 +271,22 @@ describe('idempotency keys', () => {
     expect(await db.tenant(world.b.id, (tx) => recall(tx, 'scope', 'racing', body))).toBeUndefined()
   })
 })
+
+test('a stop ends although clients go on asking on connections that they keep open', async () => {
+  const busy = await openWorld()
+  const asking = new AbortController()
+  const client = async (): Promise<void> => {
+    while (!asking.signal.aborted)
+      await fetch(`${busy.url}/api/v1/ping`, { signal: asking.signal }).then(
+        (response) => response.text(),
+        () => new Promise((resolve) => setTimeout(resolve, 20)),
+      )
+  }
+  const clients = [client(), client(), client()]
+  await busy.call('GET', '/api/v1/jobs')
+  const began = performance.now()
+  await busy.close()
+  expect(performance.now() - began).toBeLessThan(9_000)
+  asking.abort()
+  await Promise.allSettled(clients)
+})

@@ -192,6 +192,8 @@ export function buildHttp(options: HttpOptions): HttpServer {
       await app.ready()
       const server = createServer((request, response) => {
         if (surface) forced.set(request, surface)
+        // Who keeps asking on a connection that stays open would hold the stop for ever.
+        if (stopping.signal.aborted) response.shouldKeepAlive = false
         app.routing(request, response)
       })
       server.headersTimeout = 5_000
