@@ -57,6 +57,16 @@ const GALLERY: Shot[] = [
   { name: 'toast', path: '/gallery.html?page=overlays', act: press('Show toast') },
 ]
 
+/** Graphs are placed by a worker, editors come with a chunk of their own. */
+const settled = async (page: Page) => {
+  await page.locator('.react-flow__node, .cm-editor').first().waitFor()
+}
+
+const openFirst = async (page: Page) => {
+  await page.getByRole('grid').getByRole('link').first().click()
+  await settled(page)
+}
+
 const PRODUCT: Shot[] = [
   { name: 'home', path: '/' },
   { name: 'fleet', path: '/fleet' },
@@ -69,11 +79,40 @@ const PRODUCT: Shot[] = [
     },
   },
   { name: 'jobs', path: '/jobs' },
+  { name: 'queues', path: '/jobs/queues' },
+  { name: 'workers', path: '/jobs/workers' },
+  { name: 'dead-letters', path: '/jobs/dead' },
+  { name: 'locks', path: '/jobs/locks' },
+  { name: 'workflows', path: '/workflows' },
+  { name: 'workflow', path: '/workflows', act: openFirst },
+  { name: 'workflow-new', path: '/workflows/new', act: settled },
+  {
+    name: 'run',
+    path: '/workflows',
+    act: async (page) => {
+      await openFirst(page)
+      await page.getByRole('grid').getByRole('link').first().click()
+      await settled(page)
+    },
+  },
+  { name: 'policy', path: '/policy' },
+  { name: 'policy-studio', path: '/policy?tab=studio', act: settled },
+  {
+    name: 'policy-what-if',
+    path: '/policy?tab=studio&panel=what-if',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Replay', exact: true }).click()
+      await page.getByText(/decisions? replayed/).waitFor()
+    },
+  },
+  { name: 'policy-history', path: '/policy?tab=history' },
+  { name: 'packs', path: '/packs' },
   { name: 'inbox', path: '/inbox' },
   { name: 'activity', path: '/activity' },
   { name: 'hosts', path: '/admin' },
   { name: 'users', path: '/admin?tab=users' },
   { name: 'roles', path: '/admin?tab=roles' },
+  { name: 'principals', path: '/admin?tab=principals' },
   { name: 'keys', path: '/admin?tab=keys' },
 ]
 

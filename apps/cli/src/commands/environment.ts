@@ -26,7 +26,7 @@ const list = row('release', environments.list, {
     FROZEN: ({ freezeWindows: windows }) => yesNo(windows.some(({ active }) => active)),
   },
   id: ({ id }) => id,
-  examples: ["wheelhouse env list --sort orderIndex --filter 'isProduction eq true'"],
+  examples: ['wheelhouse env list --sort orderIndex --filter \'{"isProduction": true}\''],
 })
 
 const get = row('release', environments.get, {

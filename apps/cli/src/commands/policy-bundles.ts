@@ -50,7 +50,7 @@ const rules = row('jobs', policyBundles.listPolicyRules, {
     RULE: ({ id }) => String(id ?? ''),
     SAYS: ({ decision }) => String(decision ?? 'allow'),
     BUNDLE: ({ source }) => String((source as { fragment_id?: string } | undefined)?.fragment_id ?? ''),
-    WHEN: ({ match }) => JSON.stringify(match ?? {}),
+    WHEN: ({ match }) => JSON.stringify(match ?? {}).slice(0, 90),
     REASON: ({ reason }) => String(reason ?? ''),
   },
 })

@@ -19,7 +19,7 @@ export async function followRun(call: Call, runId: string, timeoutMs?: number): 
     const run = await client.jobs.runs.getRun({ params, signal })
     const events = await client.native.workflows.listRunEvents({
       params,
-      query: { filter: `seq gt ${seen}`, sort: 'seq', pageSize: 200 },
+      query: { filter: JSON.stringify({ seq: { $gt: seen } }), sort: 'seq', pageSize: 200 },
       signal,
     })
     for (const event of events.items) {

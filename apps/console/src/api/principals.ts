@@ -10,7 +10,7 @@ export function usePrincipals(kind: string) {
     queryKey: [...keys.principals, kind],
     queryFn: ({ signal }) =>
       client.native.principals.list({
-        query: { pageSize: 200, ...(kind === '' ? {} : { filter: `kind eq ${kind}` }) },
+        query: { pageSize: 200, ...(kind === '' ? {} : { filter: JSON.stringify({ kind }) }) },
         signal,
       }),
   })
