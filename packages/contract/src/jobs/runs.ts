@@ -165,6 +165,7 @@ export const runs = area({
     params,
     query: Type.Object({ limit: Type.Optional(Limit(100)) }),
     reply: Type.Array(WorkflowRun),
+    faults: ['RES_NOT_FOUND'],
   },
   listRuns: {
     method: 'GET',

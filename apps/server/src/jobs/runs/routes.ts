@@ -12,6 +12,7 @@ import {
   readRun,
   type RunRow,
   shownEvent,
+  wasSaved,
 } from '../../kernel/workflows/index.ts'
 import { capped, micros, microsUpTo } from '../moments.ts'
 import { requireOwnTenant } from '../tenants.ts'
@@ -64,7 +65,10 @@ export const routes = ({ workflows, feed }: Kernel): Bound[] =>
     },
 
     async listRunsOfWorkflow({ tx, params, query, now }) {
-      return (await listRuns(tx, { workflowId: params.id }, capped(query.limit ?? 100), now)).items
+      const { items } = await listRuns(tx, { workflowId: params.id }, capped(query.limit ?? 100), now)
+      if (items.length === 0 && !(await wasSaved(tx, params.id)))
+        throw new Fault('RES_NOT_FOUND', {}, { message: 'workflow not found' })
+      return items
     },
 
     async listRuns({ tx, principal, query, now }) {

@@ -60,6 +60,10 @@ export const findVersion = (
     select v.definition, v.plan, v.revision, v.saved_at as "createdAt", v.saved_at as "updatedAt" from workflow_versions v
      where v.workflow_id = ${id} and v.revision = ${revision} and v.dialect = 'jobs'`)
 
+/** Whether there ever was a workflow of this name; runs of a removed one stay. */
+export const wasSaved = async (tx: Tx, id: string): Promise<boolean> =>
+  (await tx.maybe(sql`select 1 from workflow_versions where workflow_id = ${id} limit 1`)) !== undefined
+
 /** What is wrong with a definition, and its plan when nothing is. Schemas must compile (jobs.md 23, fix). */
 export function checkWorkflow(input: unknown): { problems: Problem[]; plan?: Plan } {
   const { definition, problems } = parseDefinition(input)

@@ -6,6 +6,7 @@ export {
   listWorkflows,
   saveWorkflow,
   shownWorkflow,
+  wasSaved,
 } from './definitions.ts'
 export type { Problem } from './definition.ts'
 export { layersOf } from './plan-ancestors.ts'
