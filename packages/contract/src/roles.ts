@@ -69,6 +69,7 @@ const operator = [
   'agent:*',
   'integration:execute',
   'memory:read',
+  'principal:read',
 ]
 
 const STATIC: Record<BuiltInRole, { patterns: readonly string[]; floor?: Floor }> = {

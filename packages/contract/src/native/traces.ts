@@ -31,12 +31,13 @@ export const traces = area({
     reply: Type.Object({
       traceId: Type.String(),
       w3cTraceId: Nullable(Type.String({ description: 'Under this id the same spans are exported by OpenTelemetry' })),
-      startedAt: Nullable(Timestamp),
+      startedAt: Timestamp,
       endedAt: Nullable(Timestamp),
       /** Jobs beyond the bound are not shown. */
       truncated: Type.Boolean(),
       jobs: Type.Array(Type.Object({ id: Id, parentJobId: Nullable(Id), topic: Type.String(), state: Type.String() })),
       spans: Type.Array(Span),
     }),
+    faults: ['RES_NOT_FOUND'],
   },
 })

@@ -1,3 +1,4 @@
+import { Fault } from '@wheelhouse/contract'
 import { native } from '@wheelhouse/contract/native/index'
 import { type Bound, serve } from '../../kernel/http/index.ts'
 import { jobsOf, MOST_JOBS, partsOf } from './tables.ts'
@@ -8,6 +9,7 @@ export const routes = (): Bound[] =>
   serve('native', native.traces, {
     async traceSpans({ tx, params }) {
       const rows = await jobsOf(tx, params.id)
+      if (rows.length === 0) throw new Fault('RES_NOT_FOUND', { kind: 'trace', id: params.id })
       const jobs = rows.slice(0, MOST_JOBS)
       const parts = await partsOf(
         tx,

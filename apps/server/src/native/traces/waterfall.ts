@@ -160,8 +160,8 @@ export function waterfall(traceId: string, stored: Stored, truncated: boolean) {
   return {
     traceId,
     w3cTraceId: readTraceparent(jobs[0]?.request.traceparent)?.traceId ?? null,
-    startedAt: spans[0] ? iso(spans[0].startedAt) : null,
-    endedAt: spans.length === 0 || isOpen ? null : iso(Math.max(...ends.map((end) => end ?? 0))),
+    startedAt: iso(Math.min(...spans.map(({ startedAt }) => startedAt))),
+    endedAt: isOpen ? null : iso(Math.max(...ends.map((end) => end ?? 0))),
     truncated,
     jobs: jobs.map((job) => ({
       id: job.id,
