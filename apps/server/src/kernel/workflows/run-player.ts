@@ -1,6 +1,9 @@
 import type { Instant } from '../clock/index.ts'
+import assert from 'node:assert/strict'
 import { advance, beginChild, newRun } from './advance.ts'
 import { stepEnded } from './event-turn.ts'
+import { compileDefinition } from './compile.ts'
+import { parseDefinition } from './parse-definition.ts'
 import type { Plan, SchemaReference } from './plan.ts'
 import type { Effect, RunEvent, RunState, StepRun, TimelineEvent } from './state.ts'
 
@@ -189,4 +192,15 @@ export class RunPlayer {
     if (child.jobId !== undefined && this.jobs.delete(child.jobId)) this.cancelled.push(child.jobId)
     if (child.childRunId !== undefined && this.runs.delete(child.childRunId)) this.cancelled.push(child.childRunId)
   }
+}
+
+/** A run of a definition of the jobs dialect, begun. */
+export function playDefinition(
+  steps: Record<string, unknown>,
+  input: Record<string, unknown> = {},
+  rest: Record<string, unknown> = {},
+): RunPlayer {
+  const { definition, problems } = parseDefinition({ ...rest, steps })
+  assert.deepEqual(problems, [])
+  return new RunPlayer(compileDefinition({ ...definition, id: 'wf' }), input).start()
 }
