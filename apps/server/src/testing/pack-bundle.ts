@@ -22,7 +22,7 @@ export async function bundleOf(
   })()
   for (const { content = '', ...header } of entries) {
     if (header.type === undefined || header.type === 'file') archive.entry(header, content)
-    else archive.entry({ ...header, size: 0 }).end()
+    else archive.entry({ ...header, size: 0 }, '')
   }
   archive.finalize()
   await read

@@ -245,3 +245,56 @@ describe('keys with a meaning', () => {
     }
   })
 })
+
+describe('the document system/policy', () => {
+  const as = () => world.b.keys.admin
+  const write = (bundles: object, headers: Record<string, string> = {}) =>
+    put('system', 'policy', { bundles }, { as: as(), headers })
+  const ask = async (topic: string) =>
+    (await world.call('POST', '/api/v1/policy/evaluate', { as: as(), body: { topic } })).body.decision as string
+  const deny = (topic: string) => `rules: [{id: "${topic}", match: {topics: ["${topic}"]}, decision: deny}]`
+
+  test('its bundles and policy are one thing, in force when the write is answered', async () => {
+    expect((await get('?scope_id=policy', as())).status).toBe(404)
+    expect(
+      (await write({ 'x/a': deny('job.a'), 'x/b': { content: deny('job.b'), version: '3' }, 'x/empty': '' })).status,
+    ).toBe(204)
+    expect([await ask('job.a'), await ask('job.b')]).toEqual(['DECISION_TYPE_DENY', 'DECISION_TYPE_DENY'])
+    const { body } = await get('?scope_id=policy', as())
+    expect(body.data.bundles).toMatchObject({
+      'x/a': { content: deny('job.a'), enabled: true },
+      'x/b': { version: '3' },
+    })
+    expect(body.data.bundles).not.toHaveProperty('x/empty')
+    const listed = await world.call('GET', '/api/v1/policy/bundles', { as: as() })
+    expect(Object.keys(listed.body.bundles)).toEqual(['default', 'x/a', 'x/b'])
+
+    // What comes back as it was read stays untouched; what is left out goes; what a tenant began with stays.
+    await write({ 'x/a': body.data.bundles['x/a'] })
+    const after = (await get('?scope_id=policy', as())).body
+    expect(after.data.bundles).toEqual({ 'x/a': body.data.bundles['x/a'] })
+    expect([await ask('job.a'), await ask('job.b')]).toEqual(['DECISION_TYPE_DENY', 'DECISION_TYPE_ALLOW'])
+    expect(Object.keys((await world.call('GET', '/api/v1/policy/bundles', { as: as() })).body.bundles)).toEqual([
+      'default',
+      'x/a',
+    ])
+
+    expect((await write({ 'x/a': { content: deny('job.a'), enabled: 'no' } })).status).toBe(204)
+    expect(await ask('job.a')).toBe('DECISION_TYPE_ALLOW')
+  })
+
+  test('a bundle that does not parse, a stale revision, or a key without the right changes nothing', async () => {
+    await write({ 'x/a': deny('job.a') })
+    const before = (await get('?scope_id=policy', as())).body
+    expect(await write({ 'x/a': deny('job.c'), 'x/z': 'rules: [{decision: maybe}]' })).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('invalid policy content') },
+    })
+    expect((await write({}, { 'if-match': String(before.revision - 1) })).status).toBe(412)
+    expect((await write({ base: deny('job.c') })).status).toBe(400)
+    expect((await put('system', 'policy', { rules: [] }, { as: as() })).status).toBe(400)
+    expect((await get('?scope_id=policy', as())).body).toEqual(before)
+    expect((await write({ 'x/a': deny('job.d') }, { 'if-match': String(before.revision) })).status).toBe(204)
+    expect(await ask('job.d')).toBe('DECISION_TYPE_DENY')
+  })
+})

@@ -4,6 +4,7 @@ import type { Tx } from '../../kernel/db/index.ts'
 import {
   BASE_ID,
   capturedDocument,
+  DEFAULT_POLICY_ID,
   deleteDocument,
   listDocuments,
   type PolicyDocument,
@@ -17,8 +18,12 @@ import type { Data } from '../../kernel/tenant-config/index.ts'
 /** The document whose key `bundles` is the tenant's policy (jobs.md 20.4): one thing under two doors. */
 export const POLICY_ID = 'policy'
 
-/** The base file and the settings are no fragments: they stand beside the bundles, here as in the reference. */
-const isFragment = ({ id }: { id: string }): boolean => id !== BASE_ID && id !== SETTINGS_ID
+/**
+ * What a tenant begins with is no fragment but its base: it stands beside the bundles, as the base file of the reference does. So it is
+ * not shown among them, and stays where a writer does not name it; the default file is replaced by who names it.
+ */
+const BESIDE = new Set([BASE_ID, DEFAULT_POLICY_ID, SETTINGS_ID])
+const isFragment = ({ id }: { id: string }): boolean => !BESIDE.has(id)
 
 /** The bundles as a configuration document; undefined when there are none. */
 export async function readPolicyDocument(tx: Tx) {
@@ -52,8 +57,8 @@ const refuse = (message: string): never => {
 const YES = new Set(['1', 'true', 'yes', 'y', 'on'])
 
 function fragmentOf(id: string, written: unknown): Fragment | undefined {
-  if (id === '' || id.length > 200 || !isFragment({ id }))
-    return refuse(`policy bundle id "${id}" cannot be written here`)
+  if (id === '' || id.length > 200 || id === BASE_ID || id === SETTINGS_ID)
+    return refuse(`policy bundle "${id}" is not written here`)
   if (typeof written === 'string') return written.trim() === '' ? undefined : { id, content: written, enabled: true }
   if (typeof written !== 'object' || written === null)
     return refuse(`policy bundle ${id}: write YAML, or {content: YAML}`)
@@ -92,7 +97,7 @@ export async function writePolicyDocument(
     .map(([id, each]) => fragmentOf(id, each))
     .filter((each) => each !== undefined)
   await raise(tx, now, expected)
-  const stored = new Map((await listDocuments(tx)).filter(isFragment).map((each) => [each.id, each]))
+  const stored = new Map((await listDocuments(tx)).map((each) => [each.id, each]))
   const changed: string[] = []
   for (const fragment of wanted) {
     const known = stored.get(fragment.id)
@@ -101,7 +106,7 @@ export async function writePolicyDocument(
     await putDocument(tx, now, fragment)
     changed.push(fragment.id)
   }
-  for (const id of stored.keys()) {
+  for (const id of [...stored.keys()].filter((each) => isFragment({ id: each }))) {
     await deleteDocument(tx, now, id)
     changed.push(id)
   }
