@@ -5,7 +5,7 @@ import type { JobEngine } from '../jobs/index.ts'
 import { dryRun } from './dry-run.ts'
 import { freshSteps, heldOf } from './held.ts'
 import type { Plan } from './plan.ts'
-import { appendEvents, insertRun, type RunRow, writeRun } from './run-rows.ts'
+import { insertRun, type RunRow, writeRun } from './run-rows.ts'
 import type { StepRun } from './state.ts'
 import { stepJob } from './step-job.ts'
 import { writeSteps } from './step-rows.ts'
@@ -44,10 +44,18 @@ export async function planDryRun(
       completedAt: now,
     })),
   )
-  const nextSeq = await appendEvents(
-    tx,
-    row.id,
-    [
+  state.status = 'succeeded'
+  state.startedAt = now
+  state.completedAt = now
+  state.output = { steps }
+  await writeRun(tx, state, {
+    writeNo: 2,
+    nextSeq: 1,
+    updatedUs: row.updatedUs,
+    context: undefined,
+    inbox: [],
+    now,
+    events: [
       {
         type: 'dry_run',
         message: 'nothing was executed: this is what the run would do',
@@ -55,14 +63,7 @@ export async function planDryRun(
       },
       { type: 'run_status', status: 'succeeded' },
     ],
-    now,
-    1,
-  )
-  state.status = 'succeeded'
-  state.startedAt = now
-  state.completedAt = now
-  state.output = { steps }
-  await writeRun(tx, state, { writeNo: 2, nextSeq, updatedUs: row.updatedUs, context: undefined })
+  })
   await publish(tx, {
     type: 'run.succeeded',
     resource: { kind: 'run', id: row.id },

@@ -4,7 +4,8 @@ import { at, type Db, sql, type Tx } from '../db/index.ts'
 import { systemPrincipal } from '../identity/index.ts'
 import type { TenantConfig } from '../tenant-config/index.ts'
 import { Fault } from '@wheelhouse/contract'
-import { openRunTurn, type Turned, type TurnOptions, type TurnParts } from './turn.ts'
+import type { Held } from './held.ts'
+import { openTurns, type Turned, type TurnOptions, type TurnParts } from './turn.ts'
 
 export interface RunnerParts extends TurnParts {
   db: Db
@@ -18,6 +19,8 @@ export interface RunDriver {
   turn(tenantId: string, runId: string, options: TurnOptions): Promise<Turned | undefined>
   /** The same within the caller's transaction; what follows is driven after its commit. */
   turnIn(tx: Tx, runId: string, options: TurnOptions): Promise<Turned | undefined>
+  /** The first turn of a run whose row the caller's transaction has just written. */
+  beginIn(tx: Tx, held: Held): Promise<Turned>
   /** There is something to take in. */
   hint(tenantId: string, runId: string): void
   start(): void
@@ -29,6 +32,7 @@ const SWEEP_MS = 1000
 /** Somebody else has the run: asked again so soon. */
 const BUSY_MS = 25
 const CANCELS = 100
+const MOST_REST_MS = 20
 
 interface Known {
   tenantId: string
@@ -39,7 +43,7 @@ const keyOf = ({ tenantId, runId }: Known): string => `${tenantId} ${runId}`
 
 export function openRunDriver(parts: RunnerParts): RunDriver {
   const { db, bus, clock, log, jobs, tenantConfig } = parts
-  const turnOf = openRunTurn(parts)
+  const turns = openTurns(parts)
   const waiting = new Map<string, Known>()
   const active = new Map<string, Promise<void>>()
   const again = new Set<string>()
@@ -72,6 +76,7 @@ export function openRunDriver(parts: RunnerParts): RunDriver {
   }
 
   async function drive(key: string, known: Known): Promise<void> {
+    const began = performance.now()
     try {
       const turned = await turn(known.tenantId, known.runId, { skip: true })
       failing.delete(key)
@@ -83,7 +88,8 @@ export function openRunDriver(parts: RunnerParts): RunDriver {
       log.warn({ err: error, runId: known.runId, times }, 'A turn of a run failed; it is tried again')
     } finally {
       active.delete(key)
-      if (again.delete(key)) waiting.set(key, known)
+      // What ends one after the other is taken in together: a busy run rests as long as its turn took.
+      if (again.delete(key)) later(known, Math.min(MOST_REST_MS, performance.now() - began))
       pump()
     }
   }
@@ -123,7 +129,7 @@ export function openRunDriver(parts: RunnerParts): RunDriver {
   }
 
   async function turnIn(tx: Tx, runId: string, options: TurnOptions): Promise<Turned | undefined> {
-    const turned = await turnOf(tx, runId, options)
+    const turned = await turns.take(tx, runId, options)
     const { tenantId } = tx
     if (turned) tx.afterCommit(() => follow(tenantId, runId, turned))
     return turned
@@ -196,6 +202,12 @@ export function openRunDriver(parts: RunnerParts): RunDriver {
   return {
     turn,
     turnIn,
+    async beginIn(tx, held) {
+      const turned = await turns.begin(tx, held)
+      const { tenantId } = tx
+      tx.afterCommit(() => follow(tenantId, held.state.id, turned))
+      return turned
+    },
     hint,
     start() {
       started = true

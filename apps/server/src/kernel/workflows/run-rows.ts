@@ -65,28 +65,67 @@ export async function insertRun(tx: Tx, run: RunRow): Promise<void> {
       ${at(run.createdAt)}, ${at(run.startedAt)}, ${run.updatedUs})`)
 }
 
-/** Writes what an event may change of the run itself. `context`: undefined where it is as it was. */
-export async function writeRun(
-  tx: Tx,
-  state: RunState,
-  head: { writeNo: number; nextSeq: number; updatedUs: number; context: string | undefined },
-): Promise<void> {
-  await tx.query(
-    `update runs set status = $2, write_no = $3, next_seq = $4, updated_us = $5, context = coalesce($6::jsonb, context), output = $7::jsonb,
-       error = $8::jsonb, started_at = $9, completed_at = $10 where id = $1`,
-    [
-      state.id,
-      state.status,
-      head.writeNo,
-      head.nextSeq,
-      head.updatedUs,
-      head.context ?? null,
-      state.output === undefined ? null : JSON.stringify(state.output),
-      state.error === undefined ? null : JSON.stringify(state.error),
-      at(state.startedAt),
-      at(state.completedAt),
-    ],
-  )
+const WRITE = `
+with written as (
+  update runs set status = $2, write_no = $3, next_seq = $4, updated_us = $5, context = coalesce($6::jsonb, context), output = $7::jsonb,
+    error = $8::jsonb, started_at = $9, completed_at = $10 where id = $1
+), taken as (
+  delete from run_inbox where run_id = $1 and n = any($11::bigint[])
+)
+insert into run_events (tenant_id, run_id, seq, at, type, step_key, job_id, status, result_ptr, message, data)
+select $12, $1, $13 + n - 1, $14, type, step, job, e.status, ptr, message, data::jsonb
+  from unnest($15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[]) with ordinality
+    as e(type, step, job, status, ptr, message, data, n)`
+
+/** What a turn changes of the run beside its steps. */
+export interface TurnWrite {
+  writeNo: number
+  /** Number of the first of the new events. */
+  nextSeq: number
+  updatedUs: number
+  /** Undefined where it is as it was. */
+  context: string | undefined
+  events: readonly TimelineEvent[]
+  /** Entries of the inbox that were taken in. */
+  inbox: readonly number[]
+  now: Instant
+}
+
+/** More of a timeline is not kept; the oldest go first. */
+const KEPT_EVENTS = 25_000
+const TRIM_EVERY = 1000
+
+/** Writes the run, appends to its timeline and clears its inbox in one statement; returns the number of the next event. */
+export async function writeRun(tx: Tx, state: RunState, write: TurnWrite): Promise<number> {
+  const { writeNo, nextSeq, updatedUs, context, events, inbox, now } = write
+  const of = <V>(pick: (event: TimelineEvent) => V): V[] => events.map(pick)
+  const next = nextSeq + events.length
+  await tx.query(WRITE, [
+    state.id,
+    state.status,
+    writeNo,
+    next,
+    updatedUs,
+    context ?? null,
+    state.output === undefined ? null : JSON.stringify(state.output),
+    state.error === undefined ? null : JSON.stringify(state.error),
+    at(state.startedAt),
+    at(state.completedAt),
+    inbox,
+    tx.tenantId,
+    nextSeq,
+    at(now),
+    of(({ type }) => type),
+    of(({ step }) => step ?? null),
+    of(({ jobId }) => jobId ?? null),
+    of(({ status }) => status ?? null),
+    of(({ resultPtr }) => resultPtr ?? null),
+    of(({ message }) => message?.slice(0, 8000) ?? null),
+    of(({ data }) => (data === undefined ? null : JSON.stringify(data))),
+  ])
+  if (next > KEPT_EVENTS && Math.floor(next / TRIM_EVERY) > Math.floor(nextSeq / TRIM_EVERY))
+    await tx.query(`delete from run_events where run_id = $1 and seq < $2`, [state.id, next - KEPT_EVENTS])
+  return next
 }
 
 /** What a run has yet to take in. */
@@ -151,45 +190,6 @@ export const dropTimers = (tx: Tx, runId: string, steps: readonly string[] | und
   steps === undefined
     ? tx.query(`delete from run_timers where run_id = $1`, [runId])
     : tx.query(`delete from run_timers where run_id = $1 and step_key = any($2::text[])`, [runId, steps])
-
-/** More of a timeline is not kept; the oldest go first. */
-const KEPT_EVENTS = 25_000
-const TRIM_EVERY = 1000
-
-/** Appends to the timeline; returns the number of the next event. */
-export async function appendEvents(
-  tx: Tx,
-  runId: string,
-  events: readonly TimelineEvent[],
-  now: Instant,
-  nextSeq: number,
-): Promise<number> {
-  if (events.length === 0) return nextSeq
-  const of = <V>(pick: (event: TimelineEvent) => V): V[] => events.map(pick)
-  await tx.query(
-    `insert into run_events (tenant_id, run_id, seq, at, type, step_key, job_id, status, result_ptr, message, data)
-     select $1, $2, $3 + n - 1, $4, type, step, job, status, ptr, message, data::jsonb
-       from unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) with ordinality
-         as e(type, step, job, status, ptr, message, data, n)`,
-    [
-      tx.tenantId,
-      runId,
-      nextSeq,
-      at(now),
-      of(({ type }) => type),
-      of(({ step }) => step ?? null),
-      of(({ jobId }) => jobId ?? null),
-      of(({ status }) => status ?? null),
-      of(({ resultPtr }) => resultPtr ?? null),
-      of(({ message }) => message?.slice(0, 8000) ?? null),
-      of(({ data }) => (data === undefined ? null : JSON.stringify(data))),
-    ],
-  )
-  const next = nextSeq + events.length
-  if (next > KEPT_EVENTS && Math.floor(next / TRIM_EVERY) > Math.floor(nextSeq / TRIM_EVERY))
-    await tx.query(`delete from run_events where run_id = $1 and seq < $2`, [runId, next - KEPT_EVENTS])
-  return next
-}
 
 /** Jobs to be cancelled after this commit. */
 export const noteCancels = (tx: Tx, runId: string, jobIds: readonly string[], reason: string): Promise<unknown> =>

@@ -1,6 +1,6 @@
 import type { Artifacts } from '../artifacts/index.ts'
 import type { Instant } from '../clock/index.ts'
-import { sql, type Tx } from '../db/index.ts'
+import { at, sql, type Tx } from '../db/index.ts'
 import { parsePointer, readValue } from '../jobs/index.ts'
 import type { RunEvent } from './state.ts'
 
@@ -14,6 +14,8 @@ interface EndedJob {
   resultPtr: string | null
   code: string | null
   message: string | null
+  /** What its worker stored under the job's own key. */
+  stored: Buffer | null
 }
 
 type JobEnded = Extract<RunEvent, { kind: 'job-ended' }>
@@ -29,7 +31,8 @@ function readable(text: string): unknown {
 /** What a worker left behind its pointer, if that is ours and small enough; undefined otherwise. */
 async function outputOf(tx: Tx, artifacts: Artifacts, job: EndedJob, now: Instant): Promise<string | undefined> {
   if (job.result !== null) return job.result
-  const pointer = parsePointer(job.resultPtr ?? `res:${job.id}`)
+  if (job.stored !== null) return job.stored.toString()
+  const pointer = job.resultPtr === null ? undefined : parsePointer(job.resultPtr)
   if (!pointer) return undefined
   if (pointer.kind !== 'artifact') return (await readValue(tx, pointer.key, now))?.toString()
   const artifact = await artifacts.find(tx, pointer.id)
@@ -46,8 +49,11 @@ export async function jobEnds(
 ): Promise<JobEnded[]> {
   if (told.length === 0) return []
   const jobs = await tx.many<EndedJob>(sql`
-    select id, state, result, result_ptr as "resultPtr", error_code as code, error_message as message
-      from jobs where id = any(${told.map(({ jobId }) => jobId)}) and state <> 'open'`)
+    select j.id, j.state, j.result, j.result_ptr as "resultPtr", j.error_code as code, j.error_message as message, v.body as stored
+      from jobs j
+      left join job_values v on v.tenant_id = j.tenant_id and v.key = 'res:' || j.id and v.expires_at > ${at(now)}
+        and coalesce(j.result_ptr, 'redis://res:' || j.id) = 'redis://res:' || j.id
+     where j.id = any(${told.map(({ jobId }) => jobId)}) and j.state <> 'open'`)
   const byId = new Map(jobs.map((job) => [job.id, job]))
   const events: JobEnded[] = []
   for (const { step, jobId } of told) {

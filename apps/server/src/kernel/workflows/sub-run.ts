@@ -24,7 +24,7 @@ export function inputProblem(plan: Plan, input: unknown): string | undefined {
 }
 
 /** A run and its steps are recorded; it begins with its first turn. */
-export async function recordRun(tx: Tx, plan: Plan, row: RunRow): Promise<void> {
+async function recordRun(tx: Tx, plan: Plan, row: RunRow): Promise<void> {
   await insertRun(tx, row)
   await writeSteps(tx, row.id, freshSteps(plan))
 }

@@ -13,7 +13,6 @@ import { advance, beginChild } from './advance.ts'
 import { type Alert, sendAlert } from './alert.ts'
 import { copyOf, differs, type Held, HeldRuns, sizeOf } from './held.ts'
 import {
-  appendEvents,
   clearInbox,
   dropTimers,
   lockRun,
@@ -86,18 +85,30 @@ export const TERMINAL: ReadonlySet<RunStatus> = new Set(['succeeded', 'failed', 
 export const stepReference = (runId: string, step: string): string => `${runId}:${step}`
 
 /** One turn of a run: what it has yet to take in is taken in, and what follows is done, in the caller's transaction. */
-export type Turn = (tx: Tx, runId: string, options: TurnOptions) => Promise<Turned | undefined>
+export interface Turns {
+  take(tx: Tx, runId: string, options: TurnOptions): Promise<Turned | undefined>
+  /** The first turn of a run whose row this transaction has just written; its steps are written with it. */
+  begin(tx: Tx, held: Held): Promise<Turned>
+}
 
-export function openRunTurn(parts: TurnParts): Turn {
+export function openTurns(parts: TurnParts): Turns {
   const runs = new HeldRuns()
-  return async (tx, runId, { skip, events = [] }) => {
-    const head = await lockRun(tx, runId, skip)
-    if (!head) return undefined
-    const held = await runs.take(tx, runId, head.writeNo)
-    const turning = new Turning(parts, tx, held, head)
-    const turned = await turning.run(events)
-    tx.afterCommit(() => runs.put(tx.tenantId, held, turning.writeNo))
-    return turned
+  return {
+    async take(tx, runId, { skip, events = [] }) {
+      const head = await lockRun(tx, runId, skip)
+      if (!head) return undefined
+      const held = await runs.take(tx, runId, head.writeNo)
+      const turning = new Turning(parts, tx, held, head)
+      const turned = await turning.run(events)
+      tx.afterCommit(() => runs.put(tx.tenantId, held, turning.writeNo))
+      return turned
+    },
+    async begin(tx, held) {
+      const turning = new Turning(parts, tx, held, { writeNo: 1, nextSeq: 1 })
+      const turned = await turning.begin()
+      tx.afterCommit(() => runs.put(tx.tenantId, held, turning.writeNo))
+      return turned
+    },
   }
 }
 
@@ -144,13 +155,15 @@ class Turning {
     for (const timer of timers)
       await this.#take(timer.step === '' ? { kind: 'run-timeout' } : { kind: 'timer', ...timer })
     for (const event of extra) await this.#take(event)
-    if (inbox.length > 0)
-      await clearInbox(
-        this.#tx,
-        state.id,
-        inbox.map(({ n }) => n),
-      )
-    return this.#finish(inbox.length === ENTRIES)
+    return this.#finish(inbox.map(({ n }) => n))
+  }
+
+  /** The first turn of a run that this transaction records. */
+  async begin(): Promise<Turned> {
+    this.#before.clear()
+    this.#world = await worldFor(this.#tx, this.#held.plan, this.#now)
+    await this.#take({ kind: 'start' })
+    return this.#finish([])
   }
 
   /** Steps that are no top-level ones are children: their rows come to hand by themselves. */
@@ -428,7 +441,7 @@ class Turning {
     }
   }
 
-  async #finish(full: boolean): Promise<Turned> {
+  async #finish(inbox: readonly number[]): Promise<Turned> {
     await this.#drain()
     const tx = this.#tx
     const { state, facts } = this.#held
@@ -439,16 +452,18 @@ class Turning {
       this.#wrote || state.status !== this.#statusBefore || context !== undefined || this.#timeline.length > 0
     const ended = TERMINAL.has(state.status) && !TERMINAL.has(this.#statusBefore)
     if (changed) {
-      this.#nextSeq = await appendEvents(tx, state.id, this.#timeline, this.#now, this.#nextSeq)
       this.writeNo += 1
       this.#held.contextText = contextText
-      await writeRun(tx, state, {
+      this.#nextSeq = await writeRun(tx, state, {
         writeNo: this.writeNo,
         nextSeq: this.#nextSeq,
         updatedUs: microseconds(this.#now),
         context,
+        events: this.#timeline,
+        inbox,
+        now: this.#now,
       })
-    }
+    } else if (inbox.length > 0) await clearInbox(tx, state.id, inbox)
     await this.#writeTimers(ended)
     for (const reason of new Set(this.#cancels.values()))
       await noteCancels(
@@ -468,7 +483,7 @@ class Turning {
     })
     return {
       status: state.status,
-      more: full,
+      more: inbox.length === ENTRIES,
       cancels: this.#cancels.size > 0,
       told: [...this.#told, ...(ended && facts.parentRunId !== null ? [facts.parentRunId] : [])],
       ...(Number.isFinite(timerAt) ? { timerAt } : {}),

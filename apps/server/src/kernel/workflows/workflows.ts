@@ -8,13 +8,13 @@ import type { Schedule } from '../schedule/index.ts'
 import { maxConcurrentRuns } from '../tenant-config/index.ts'
 import { openRunDriver, type RunnerParts } from './engine.ts'
 import { planDryRun } from './dry-plan.ts'
-import { freshSteps } from './held.ts'
+import { freshSteps, heldOf } from './held.ts'
 import { ancestorsOf } from './plan-ancestors.ts'
 import type { Plan } from './plan.ts'
 import { findRun, insertRun, planOf, type RunRow, tellRun } from './run-rows.ts'
 import type { StepRun } from './state.ts'
-import { stepOf, topSteps, writeSteps } from './step-rows.ts'
-import { inputProblem, newestPlan, recordRun } from './sub-run.ts'
+import { stepOf, topSteps } from './step-rows.ts'
+import { inputProblem, newestPlan } from './sub-run.ts'
 import { newRunId, stepReference, TERMINAL } from './turn.ts'
 import { workflowVerbs } from './verbs.ts'
 import { worldFor } from './world-for.ts'
@@ -162,11 +162,8 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
       await planDryRun(tx, jobs, plan, row, steps)
       return id
     }
-    if (steps) {
-      await insertRun(tx, row)
-      await writeSteps(tx, id, steps)
-    } else await recordRun(tx, plan, row)
-    await driver.turnIn(tx, id, { skip: false, events: [{ kind: 'start' }] })
+    await insertRun(tx, row)
+    await driver.beginIn(tx, heldOf(row, plan, steps ?? freshSteps(plan)))
     return id
   }
 
