@@ -42,12 +42,12 @@ function require(principal: Principal, permission: string): void {
 }
 
 /** Documents that are doors to something of its own ask for its right too. */
-const RIGHTS: Readonly<Record<string, string>> = {
-  [POLICY_ID]: 'policy:write',
-  [REGISTRY_ID]: 'pack:install',
-  [CATALOGS_ID]: 'pack:install',
-  [TRUST_ID]: 'pack:install',
-}
+const RIGHTS: ReadonlyMap<string, string> = new Map([
+  [POLICY_ID, 'policy:write'],
+  [REGISTRY_ID, 'pack:install'],
+  [CATALOGS_ID, 'pack:install'],
+  [TRUST_ID, 'pack:install'],
+])
 
 /** What policy keeps itself, and shows at its own endpoints. */
 const KEPT_BY_POLICY = new Set(['policy_snapshots', 'policy_audit'])
@@ -91,7 +91,7 @@ export const routes = ({ db, policy, tenantConfig }: Kernel) =>
       const data = body.data ?? refuse('data required')
       if (scope === '') refuse('scope required')
       const place = placeOf(principal, scope, scope_id)
-      const right = place.scope === 'system' ? RIGHTS[place.id] : undefined
+      const right = place.scope === 'system' ? RIGHTS.get(place.id) : undefined
       if (right !== undefined) require(principal, right)
       if (place.scope === 'system' && KEPT_BY_POLICY.has(place.id))
         refuse(`system/${place.id} is kept by policy; see /api/v1/policy/bundles/snapshots and /api/v1/policy/audit`)

@@ -75,7 +75,7 @@ export async function installPack(
     const now = parts.clock.now()
     const signature = checkSignature(await packTrust(tx), bundle, options.signature)
     const installed = await installedPacks(tx, 'lock')
-    const before = installed[manifest.id]
+    const before = installed.get(manifest.id)
     const isLive = before !== undefined && before.status !== 'DISABLED'
     if (isLive && before.version !== manifest.version && !options.upgrade)
       refuse(`pack ${manifest.id} ${before.version} is installed; rerun with upgrade`)
@@ -118,7 +118,7 @@ export async function uninstallPack(
 ): Promise<PackRecord> {
   return change(parts, principal, id, async (tx) => {
     const now = parts.clock.now()
-    const before = (await installedPacks(tx, 'lock'))[id]
+    const before = (await installedPacks(tx, 'lock')).get(id)
     if (!before) throw new Fault('RES_NOT_FOUND', { id }, { message: 'pack not installed' })
     const layers = await openLayers(tx)
     if (before.status !== 'DISABLED') await takeOut(tx, now, layers, before, new Set())

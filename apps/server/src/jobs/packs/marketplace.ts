@@ -169,7 +169,7 @@ export function openMarketplace({
       return {
         catalogs,
         items: highest(packs).map((pack) => {
-          const record = installed[pack.id]
+          const record = installed.get(pack.id)
           if (!record) return pack
           const { version, status, installed_at } = record
           return {

@@ -8,20 +8,20 @@ import { readRecord } from './records.ts'
 export const REGISTRY_ID = 'packs'
 
 /** Records by pack id, in the order of ids. */
-export type Installed = Readonly<Record<string, PackRecord>>
+export type Installed = ReadonlyMap<string, PackRecord>
 
 /** The records of a registry document, in our casing whoever wrote it. */
 export function recordsOf(data: Data): Installed {
   const { installed } = data
-  if (typeof installed !== 'object' || installed === null) return {}
+  if (typeof installed !== 'object' || installed === null) return new Map()
   const ids = Object.keys(installed).sort()
-  return Object.fromEntries(ids.map((id) => [id, readRecord(id, Reflect.get(installed, id))]))
+  return new Map(ids.map((id) => [id, readRecord(id, Reflect.get(installed, id))]))
 }
 
 /** The installed packs. With `lock`, nobody else changes any configuration of the tenant until the commit. */
 export async function installedPacks(tx: Tx, lock?: 'lock'): Promise<Installed> {
   const document = await findDocument(tx, 'system', REGISTRY_ID, lock)
-  return document ? recordsOf(document.data) : {}
+  return document ? recordsOf(document.data) : new Map()
 }
 
 /** Writes one pack's record. */
@@ -30,7 +30,7 @@ export async function writeRecord(tx: Tx, now: Instant, record: PackRecord): Pro
   await writeDocument(tx, now, {
     scope: 'system',
     scopeId: REGISTRY_ID,
-    data: { installed: { ...installed, [record.id]: record } },
+    data: { installed: Object.fromEntries([...installed, [record.id, record]]) },
   })
 }
 
@@ -42,8 +42,8 @@ export async function writeRegistry(
 ): Promise<Document> {
   const before = await installedPacks(tx, 'lock')
   const installed = Object.fromEntries(
-    Object.entries(recordsOf(write.data)).map(([id, record]) => {
-      const old = before[id]
+    [...recordsOf(write.data)].map(([id, record]) => {
+      const old = before.get(id)
       if (!old || old.version !== record.version || record.sha256 !== undefined) return [id, record]
       const { sha256, signature } = old
       return [id, { ...record, ...(sha256 === undefined ? {} : { sha256 }), ...(signature ? { signature } : {}) }]

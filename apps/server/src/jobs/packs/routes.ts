@@ -14,10 +14,10 @@ export const routes = (kernel: Kernel): Bound[] => [...packRoutes(kernel), ...ma
 
 const packRoutes = (kernel: Kernel) =>
   serve('jobs', jobs.packs, {
-    listPacks: async ({ tx }) => ({ items: Object.values(await installedPacks(tx)) }),
+    listPacks: async ({ tx }) => ({ items: [...(await installedPacks(tx)).values()] }),
 
     async getPack({ tx, params }) {
-      const record = (await installedPacks(tx))[params.id]
+      const record = (await installedPacks(tx)).get(params.id)
       if (!record) throw new Fault('RES_NOT_FOUND', { id: params.id }, { message: 'not found' })
       return record
     },
@@ -30,7 +30,7 @@ const packRoutes = (kernel: Kernel) =>
     },
 
     async verifyPack({ principal, params }) {
-      const record = await kernel.db.tenant(principal.tenantId, async (tx) => (await installedPacks(tx))[params.id])
+      const record = await kernel.db.tenant(principal.tenantId, async (tx) => (await installedPacks(tx)).get(params.id))
       if (!record || record.status === 'DISABLED')
         throw new Fault('RES_NOT_FOUND', { id: params.id }, { message: 'pack not installed' })
       return { pack_id: record.id, results: await verifyPack(kernel, principal, record) }

@@ -18,8 +18,9 @@ export interface Effective {
 /** A shallow merge in the order of the scopes: a later one replaces whole top-level values. */
 export function mergeDocuments(documents: readonly Pick<Document, 'scope' | 'data' | 'revision'>[]): Effective {
   const byScope = new Map(documents.map((each) => [each.scope, each]))
-  const data: Record<string, unknown> = {}
-  for (const scope of CONFIG_SCOPES) Object.assign(data, byScope.get(scope)?.data)
+  const data: Data = Object.fromEntries(
+    CONFIG_SCOPES.flatMap((scope) => Object.entries(byScope.get(scope)?.data ?? {})),
+  )
   const revisionOf = (scope: ConfigScope): string => `${scope}:${byScope.get(scope)?.revision ?? 0}`
   return {
     version: CONFIG_SCOPES.map(revisionOf).join('|'),
