@@ -7,7 +7,7 @@ import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
 import { FROZEN_UNTIL } from './frozen.ts'
 import { candidatesOn } from './obstacles.ts'
-import { type Loan, openLoans } from './loans.ts'
+import { type Loan, openLoans, type Place } from './loans.ts'
 import { routeOf, type Route } from './pools.ts'
 import {
   approvedHashes,
@@ -34,8 +34,12 @@ const AGAIN_MS = 2000
 /** Verbs that run at the same time, in all and of one tenant. They wait for others most of their time. */
 const MOST_VERBS = 512
 const MOST_VERBS_OF_TENANT = 128
-/** Jobs on their way by a topic alone, of one tenant and topic: nobody says how many its subscribers take. */
+/**
+ * Jobs on their way by a topic alone, of one tenant and topic: nobody says how many its subscribers take. More where they have just
+ * shown that they end more in a second.
+ */
 const MOST_BY_TOPIC = 128
+const EVER_BY_TOPIC = 4096
 /** Whether somebody listens on a subject is asked again after so long. */
 const LISTENER_MS = 60_000
 /** A worker that does not listen on its own subject is not tried there for so long. */
@@ -105,6 +109,8 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   const verbsOfTenant = new Map<string, number>()
   let verbs = 0
   const byTopic = new Map<string, number>()
+  /** How many ended of those on their way by a topic, in this second and the one before. */
+  const paces = new Map<string, { second: number; n: number; before: number }>()
   /** Pool → tenant → when it was last said that there is work. */
   const hints = new Map<string, Map<string, number>>()
   let hintSeq = 0
@@ -134,6 +140,22 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     } else if (worker === null) count(byTopic, `${tenantId} ${pool}`, 1)
   }
 
+  function notePace(key: string): void {
+    const second = Math.floor(clock.now() / 1000)
+    const pace = paces.get(key)
+    if (pace?.second === second) pace.n += 1
+    else {
+      if (paces.size > 10_000) paces.clear()
+      paces.set(key, { second, n: 1, before: pace?.second === second - 1 ? pace.n : 0 })
+    }
+  }
+
+  function mostByTopic(key: string): number {
+    const pace = paces.get(key)
+    if (!pace || pace.second < Math.floor(clock.now() / 1000) - 1) return MOST_BY_TOPIC
+    return Math.min(EVER_BY_TOPIC, Math.max(MOST_BY_TOPIC, pace.n, pace.before))
+  }
+
   function forget(tenantId: string, id: string): Active | undefined {
     const entry = active.get(keyOf(tenantId, id))
     if (!entry) return undefined
@@ -142,7 +164,11 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     if (entry.claimed.verb !== null) {
       verbs -= 1
       count(verbsOfTenant, tenantId, -1)
-    } else if (entry.worker === null) count(byTopic, `${tenantId} ${entry.claimed.pool}`, -1)
+    } else if (entry.worker === null) {
+      const key = `${tenantId} ${entry.claimed.pool}`
+      count(byTopic, key, -1)
+      if (entry.sentAt > 0) notePace(key)
+    }
     if (entry.worker) entry.worker.inFlight -= 1
     promote(entry)
     return entry
@@ -276,12 +302,12 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     }
     if (route.kind !== 'topic') return undefined
     const account = accountOf.known(tenantId)
-    if (account === undefined || (byTopic.get(`${tenantId} ${route.pool}`) ?? 0) + ofTenant >= MOST_BY_TOPIC)
-      return undefined
+    const key = `${tenantId} ${route.pool}`
+    if (account === undefined || (byTopic.get(key) ?? 0) + ofTenant >= mostByTopic(key)) return undefined
     const heard = listeners.get(`${account} ${route.topic}`)
     if (heard && !heard.there && heard.until > clock.now()) return undefined
     // Until it is known that somebody listens, one job asks for all.
-    if (!heard?.there && (byTopic.get(`${tenantId} ${route.pool}`) ?? 0) + ofTenant > 0) return undefined
+    if (!heard?.there && (byTopic.get(key) ?? 0) + ofTenant > 0) return undefined
     return { slot: { tenantId, workerId: null, account }, worker: null }
   }
 
@@ -630,22 +656,39 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
 
   const find = (tenantId: string, jobId: string): Active | undefined => active.get(keyOf(tenantId, jobId))
 
-  /** The worker that a job would go to, if it is free: by the rules of `placed`. */
-  function choose(route: Route, tenantId: string, { labels = {} }: JobRequest): Worker | undefined {
-    if (stopped || (route.kind === 'topic' && core.brakes.of(tenantId).topics.has(route.topic))) return undefined
-    const candidates = usable(tenantId, candidatesFor(route, tenantId))
-    if (Object.keys(labels).length === 0 || candidates.length === 0) return leastLoaded(candidates)
+  /** Where a job would go if it were claimed now, by the rules of `slotFor` and `placed`; undefined where it has to wait. */
+  function choose(route: Route, tenantId: string, { labels = {} }: JobRequest): Place | undefined {
+    if (stopped || route.kind === 'verb') return undefined
+    if (route.kind === 'topic' && core.brakes.of(tenantId).topics.has(route.topic)) return undefined
+    const all = candidatesFor(route, tenantId)
+    if (all.length === 0) return route.kind === 'topic' ? byTopicAlone(route, tenantId) : undefined
+    const candidates = usable(tenantId, all)
+    const found = (worker: Worker | undefined): Place | undefined => worker && { worker, account: worker.account }
+    if (Object.keys(labels).length === 0) return found(leastLoaded(candidates))
     const advertised = new Set(candidates.flatMap((each) => Object.keys(each.labels)))
     const fitting = candidates.filter((each) => placementFits(labels, each, advertised))
     const preferred = fitting.find((each) => each.workerId === labels['preferred_worker_id'])
-    if (preferred) return freeSlots(preferred) > 0 ? preferred : undefined
-    return leastLoaded(fitting)
+    if (preferred) return found(freeSlots(preferred) > 0 ? preferred : undefined)
+    return found(leastLoaded(fitting))
+  }
+
+  /** Only where it is known that somebody listens: else one claimed job asks for all. */
+  function byTopicAlone({ topic, pool }: Extract<Route, { kind: 'topic' }>, tenantId: string): Place | undefined {
+    const account = accountOf.known(tenantId)
+    const heard = account === undefined ? undefined : listeners.get(`${account} ${topic}`)
+    if (account === undefined || !heard?.there || heard.until <= clock.now()) return undefined
+    const key = `${tenantId} ${pool}`
+    return (byTopic.get(key) ?? 0) < mostByTopic(key) ? { worker: null, account } : undefined
   }
 
   const lend = openLoans({
     ...core,
     waits: (pool, tenantId) => hints.get(pool)?.has(tenantId) === true,
     choose,
+    hold: (pool, tenantId, { worker }, by) => {
+      if (worker) worker.inFlight += by
+      else count(byTopic, `${tenantId} ${pool}`, by)
+    },
     begin,
     isActive: (tenantId, jobId) => find(tenantId, jobId) !== undefined,
   })

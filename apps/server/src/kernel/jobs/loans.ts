@@ -8,7 +8,13 @@ import { type JobRequest, rankOf } from './request.ts'
 import type { NewRow } from './store.ts'
 import type { Worker } from './workers.ts'
 
-/** A worker's slot, held for a job that is about to be recorded as claimed for it. Exactly one of the three ends it. */
+/** Where a job goes: to a worker, or (null) to whoever subscribes to its topic. */
+export interface Place {
+  worker: Worker | null
+  account: string
+}
+
+/** A place, held for a job that is about to be recorded as claimed for it. Exactly one of the three ends it. */
 export interface Loan {
   lease: NonNullable<NonNullable<NewRow['queue']>['lease']>
   /** It was recorded: the job goes the way of every claim, through the checks of dispatch. */
@@ -28,8 +34,10 @@ interface LoanParts {
   owner: number
   /** Whether jobs of the tenant wait for this pool: then a new one waits behind them. */
   waits(pool: string, tenantId: string): boolean
-  /** The worker that dispatch would choose, if one is free. */
-  choose(route: Route, tenantId: string, request: JobRequest): Worker | undefined
+  /** The place that dispatch would choose, if there is room. */
+  choose(route: Route, tenantId: string, request: JobRequest): Place | undefined
+  /** Counts a place as taken (1) or free again (-1). */
+  hold(pool: string, tenantId: string, place: Place, by: 1 | -1): void
   begin(route: Route, claimed: readonly Claimed[], planned: readonly (Worker | null)[]): Promise<void>
   isActive(tenantId: string, jobId: string): boolean
 }
@@ -40,18 +48,20 @@ const TRIES = 20
 /** Lets jobs be recorded as claimed where a worker is free and nothing waits: the claim costs no statement and no wait of its own. */
 export function openLoans(parts: LoanParts): (row: NewRow) => Loan | undefined {
   const { db, clock, log, fair } = parts
-  let going: { claimed: Claimed; worker: Worker }[] = []
+  let going: { claimed: Claimed; place: Place }[] = []
 
   /** All that went in one turn of the loop, pool by pool. */
   function start(): void {
     const now = going
     going = []
     for (const [pool, mine] of Map.groupBy(now, ({ claimed }) => claimed.pool)) {
+      // What goes by a topic is counted anew as it begins; a worker's slot is handed over.
+      for (const { claimed, place } of mine) if (!place.worker) parts.hold(pool, claimed.tenantId, place, -1)
       parts
         .begin(
           routeOf(pool),
           mine.map(({ claimed }) => claimed),
-          mine.map(({ worker }) => worker),
+          mine.map(({ place }) => place.worker),
         )
         .catch((error: unknown) => log.warn({ err: error }, 'Claimed jobs could not be sent on their way'))
     }
@@ -76,12 +86,13 @@ export function openLoans(parts: LoanParts): (row: NewRow) => Loan | undefined {
     const { tenantId } = principal
     if (queue?.state !== 'ready' || request.verb !== undefined || row.approvalId !== null) return undefined
     if (parts.waits(pool, tenantId)) return undefined
-    const worker = parts.choose(routeOf(pool), tenantId, request)
-    if (!worker) return undefined
-    worker.inFlight += 1
+    const place = parts.choose(routeOf(pool), tenantId, request)
+    if (!place) return undefined
+    parts.hold(pool, tenantId, place, 1)
     const now = clock.now()
     const expiresAt = Math.min(row.deadline ?? Infinity, at + row.timeoutMs)
-    const { workerId, account } = worker
+    const workerId = place.worker?.workerId ?? null
+    const { account } = place
     const lease = { owner: parts.owner, until: now + LEASE_MS, expiresAt, workerId, account }
     return {
       lease,
@@ -110,13 +121,13 @@ export function openLoans(parts: LoanParts): (row: NewRow) => Loan | undefined {
           createdAt: at,
           principal: null,
         }
-        if (going.push({ claimed, worker }) === 1) queueMicrotask(start)
+        if (going.push({ claimed, place }) === 1) queueMicrotask(start)
       },
       back() {
-        worker.inFlight -= 1
+        parts.hold(pool, tenantId, place, -1)
       },
       lost() {
-        worker.inFlight -= 1
+        parts.hold(pool, tenantId, place, -1)
         void disown(tenantId, id)
       },
     }
