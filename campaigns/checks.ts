@@ -15,6 +15,8 @@ export interface Findings {
   repeatedJobs: number
   changes: number
   artifacts: number
+  /** Jobs that only time could end, and by how much later than their time, or than the recovery that followed it, each ended. */
+  timersMs: number[]
   auditRows: number
   eventRows: number
   violations: string[]
@@ -36,7 +38,12 @@ const of = <K extends Entry['kind']>(entries: readonly Entry[], kind: K): Extrac
   entries.filter((entry): entry is Extract<Entry, { kind: K }> => entry.kind === kind)
 
 /** Waits until every job has ended, at most `withinMs`, then holds everything that the client was told against what is stored. */
-export async function check(installation: Installation, story: Story, withinMs = 90_000): Promise<Findings> {
+export async function check(
+  installation: Installation,
+  story: Story,
+  withinMs = 90_000,
+  outages: readonly Outage[] = [],
+): Promise<Findings> {
   const violations: string[] = []
   const ledger = await Ledger.open(installation.dataDir)
   try {
@@ -60,6 +67,7 @@ export async function check(installation: Installation, story: Story, withinMs =
       if ((await story.contentOf(pointer)) !== content)
         violations.push(`artifact ${pointer} was acknowledged and is not what was sent`)
     }
+    const timersMs = await checkTimers(ledger, entries, outages, violations)
     const audit = await chainFaults(ledger, 'audit')
     const events = await chainFaults(ledger, 'events')
     violations.push(...audit.faults, ...events.faults)
@@ -84,6 +92,7 @@ export async function check(installation: Installation, story: Story, withinMs =
       ...commands,
       changes,
       artifacts: of(entries, 'artifact').length,
+      timersMs,
       auditRows: audit.rows,
       eventRows: events.rows,
       violations,
@@ -91,6 +100,42 @@ export async function check(installation: Installation, story: Story, withinMs =
   } finally {
     await ledger.close()
   }
+}
+
+/** From a kill until the installation served again, on this machine's clock. */
+export interface Outage {
+  from: number
+  until: number
+}
+
+/** A timer that came due while something was dead fires this long after the recovery at most. */
+const TIMER_MS = 5_000
+
+async function checkTimers(
+  ledger: Ledger,
+  entries: readonly Entry[],
+  outages: readonly Outage[],
+  violations: string[],
+): Promise<number[]> {
+  const told = of(entries, 'timer')
+  const rows = await ledger.rows<{ id: string; state: string; deadline: Date | null; ended_at: Date | null }>(
+    `select id, state, deadline, ended_at from jobs where topic = 'job.campaign.void'`,
+  )
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  return told.flatMap(({ key, jobId }) => {
+    const row = byId.get(jobId)
+    if (!row?.ended_at || !row.deadline) {
+      violations.push(`timer ${key} (${jobId}) is ${row ? row.state : 'gone'}`)
+      return []
+    }
+    if (row.state !== 'timed_out') violations.push(`timer ${key} (${jobId}) ended as ${row.state}, not by its time`)
+    // It may fire once the installation serves again; what dies anew before it could have fired begins the wait again.
+    let due = row.deadline.getTime()
+    for (const { from, until: back } of outages) if (from <= due + TIMER_MS && due < back) due = back
+    const late = Math.max(0, row.ended_at.getTime() - due)
+    if (late > TIMER_MS) violations.push(`timer ${key} (${jobId}) fired ${late} ms after it could`)
+    return [late]
+  })
 }
 
 async function checkJobs(ledger: Ledger, story: Story, entries: readonly Entry[], violations: string[]) {

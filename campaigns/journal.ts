@@ -1,12 +1,18 @@
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 
-/** What a client was told, one JSON line each, on disk before the client goes on: the promise that the server is held to. */
+/**
+ * What a client was told, one JSON line each, written (and with `sync` on disk) before the client goes on: the promise that the server is
+ * held to. The clients are not killed, so hundreds of entries a second need not wait for the disk.
+ */
 export class Journal<Entry extends object> {
   readonly #file: string
   readonly #out: number
   #closed = false
 
-  constructor(file: string) {
+  readonly #sync: boolean
+
+  constructor(file: string, sync = true) {
+    this.#sync = sync
     this.#file = file
     this.#out = openSync(file, 'a', 0o600)
   }
@@ -15,7 +21,7 @@ export class Journal<Entry extends object> {
   write(entry: Entry): void {
     if (this.#closed) return
     writeSync(this.#out, `${JSON.stringify(entry)}\n`)
-    fsyncSync(this.#out)
+    if (this.#sync) fsyncSync(this.#out)
   }
 
   read(): Entry[] {

@@ -1,13 +1,21 @@
 import { until } from '../tests/server-process.ts'
 import { pause } from './api.ts'
-import { check, type Findings } from './checks.ts'
+import { check, type Findings, type Outage } from './checks.ts'
 import { Installation, VICTIMS, type Victim } from './installation.ts'
+import { type Probed, Prober } from './prober.ts'
 import { Random } from './random.ts'
 import { type Pace, Story } from './story.ts'
+
+/** Who is killed each time: this one, all three at once, or (`any`) whom the seed chooses, also during the recovery from another. */
+export const TARGETS = ['any', ...VICTIMS, 'together'] as const
+export type Target = (typeof TARGETS)[number]
 
 export interface KillOptions {
   kills: number
   seed: number
+  target?: Target
+  /** Jobs a second; absent: the slow story, in which every entry of the journal is synced. */
+  rate?: number
   pace?: Pace
   /** The worker publishes its results once and asks nothing. */
   plainWorker?: boolean
@@ -18,7 +26,7 @@ export interface KillOptions {
 }
 
 export interface Recovery {
-  victim: Victim
+  victim: Victim | 'together'
   /** Of an undisturbed recovery: until an authenticated read, a job through a worker, a command on the host worked again. In milliseconds. */
   served?: number
   job?: number
@@ -27,6 +35,9 @@ export interface Recovery {
 
 export interface KillReport {
   seed: number
+  target: Target
+  rate: number | undefined
+  probed: Probed
   kills: Record<Victim, number>
   /** Kills that met the recovery from the one before. */
   overlapping: number
@@ -48,6 +59,8 @@ const OVERLAP = 0.25
 export async function killCampaign({
   kills,
   seed,
+  target = 'any',
+  rate,
   pace = PACE,
   plainWorker = false,
   say = () => undefined,
@@ -60,7 +73,9 @@ export async function killCampaign({
   const recoveries: Recovery[] = []
   let overlapping = 0
   let abandonedStarts = 0
+  const outages: Outage[] = []
   let story: Story | undefined
+  let prober: Prober | undefined
 
   const over = new AbortController()
 
@@ -84,33 +99,40 @@ export async function killCampaign({
     const keeper = installation.ended(Infinity).then(keepUp)
     // Its failure shows where it is waited for, and in what does not recover.
     keeper.catch(() => undefined)
-    story = new Story(installation, { ...pace, plainWorker })
+    story = new Story(installation, { ...pace, plainWorker, ...(rate === undefined ? {} : { rate }) })
     await story.begin()
+    prober = new Prober(installation.url, installation.connection.admin.apiKey)
     say(`the story runs in ${installation.home}`)
     for (let number = 1; number <= kills; number++) {
-      const victim = random.of(VICTIMS)
-      await pause(random.whole(300, 2500))
+      const hit: Hit = target === 'any' ? random.of(VICTIMS) : target
+      await pause(target === 'any' ? random.whole(300, 2500) : random.whole(100, 900))
       const killedAt = Date.now()
-      await kill(victim)
-      if (number < kills && random.next() < OVERLAP) {
+      if (hit === 'together') for (const victim of TOGETHER) await kill(victim)
+      else await kill(hit)
+      if (target === 'any' && number < kills && random.next() < OVERLAP) {
         overlapping += 1
         await pause(random.whole(0, 1200))
         const second = random.of(VICTIMS)
         number += 1
-        say(`${number - 1}, ${number}: ${victim}, then ${second} during the recovery`)
+        say(`${number - 1}, ${number}: ${hit}, then ${second} during the recovery`)
+        const again = Date.now()
         await kill(second)
-        await recovered(story, Date.now(), undefined)
+        const { job = 0 } = await recovered(story, again, second, true)
+        outages.push({ from: killedAt, until: again + job })
         continue
       }
-      const recovery = await recovered(story, killedAt, victim)
+      const recovery = await recovered(story, killedAt, hit, target === 'any')
       recoveries.push(recovery)
-      say(
-        `${number}: ${victim}; reads after ${recovery.served} ms, jobs after ${recovery.job} ms, commands after ${recovery.command} ms`,
-      )
+      outages.push({ from: killedAt, until: killedAt + Math.max(recovery.served ?? 0, recovery.job ?? 0) })
+      say(`${number}: ${hit}; ${told(recovery)}`)
     }
+    const probed = await prober.stop()
     await story.settle()
-    const findings = await check(installation, story)
-    findings.violations.push(...installation.endedByItself)
+    const findings = await check(installation, story, 120_000, outages)
+    findings.violations.push(...installation.endedByItself, ...probed.violations)
+    // Who kills only what is beneath the server finds the server there all the time.
+    const isThere = target === 'postgres' || target === 'nats' || target === 'agent'
+    if (isThere && probed.refused > 0) findings.violations.push(`${probed.refused} connections were refused or broke`)
     await story.close()
     story = undefined
     over.abort()
@@ -119,6 +141,9 @@ export async function killCampaign({
     if (findings.violations.length > 0) keep = true
     return {
       seed,
+      target,
+      rate,
+      probed,
       kills: count,
       overlapping,
       recoveries,
@@ -132,6 +157,7 @@ export async function killCampaign({
     throw error
   } finally {
     over.abort()
+    await prober?.stop()
     await story?.close()
     await installation.end()
     if (keep) say(`the installation is kept in ${installation.home}`)
@@ -139,8 +165,16 @@ export async function killCampaign({
   }
 }
 
-/** Waits until reads, jobs and commands work again; all three are tried at the same time. */
-async function recovered(story: Story, since: number, victim: Victim | undefined): Promise<Recovery> {
+type Hit = Victim | 'together'
+
+/** At once, as when the machine stops: what the server stands on first, so that it still meets their death. */
+const TOGETHER = ['postgres', 'nats', 'server'] as const
+
+const told = ({ served, job, command }: Recovery): string =>
+  `reads after ${served} ms, jobs after ${job} ms${command === undefined ? '' : `, commands after ${command} ms`}`
+
+/** Waits until reads, jobs and (where `commands`) commands work again; all are tried at the same time. */
+async function recovered(story: Story, since: number, victim: Hit, commands: boolean): Promise<Recovery> {
   const after = async (works: () => Promise<boolean>): Promise<number> => {
     await until('the installation works again', () => works().catch(() => false), 90_000)
     return Date.now() - since
@@ -152,7 +186,7 @@ async function recovered(story: Story, since: number, victim: Victim | undefined
       await until('the job ends', async () => (await story.stateOf(id)) === 'SUCCEEDED', 90_000)
       return true
     }),
-    after(() => story.command()),
+    commands ? after(() => story.command()) : undefined,
   ])
-  return { victim: victim ?? 'server', served, job, command }
+  return { victim, served, job, ...(command === undefined ? {} : { command }) }
 }

@@ -11,6 +11,9 @@ const seconds = (ms: number | undefined): string => (ms === undefined ? '–' : 
 /** The report as Markdown, for docs/reliability.md. */
 export function killReport({
   seed,
+  target,
+  rate,
+  probed,
   kills,
   overlapping,
   recoveries,
@@ -21,16 +24,17 @@ export function killReport({
   const total = Object.values(kills).reduce((sum, each) => sum + each, 0)
   const { jobs, held, repeatedJobs, commands, commandsGivenUp, changes, artifacts, auditRows, eventRows, violations } =
     findings
+  const { timersMs } = findings
   const cell = (of: readonly Recovery[], what: 'served' | 'job' | 'command'): string => {
     const values = of.flatMap((each) => each[what] ?? [])
     return `${seconds(percentile(values, 0.5))} / ${seconds(percentile(values, 0.95))}`
   }
-  const rows = [...VICTIMS, 'all' as const].map((victim) => {
+  const rows = (target === 'any' ? [...VICTIMS, 'all' as const] : [target]).map((victim) => {
     const of = recoveries.filter((each) => victim === 'all' || each.victim === victim)
     return `| ${victim} | ${of.length} | ${cell(of, 'served')} | ${cell(of, 'job')} | ${cell(of, 'command')} |`
   })
   return [
-    `Seed ${seed}: ${total} kills in ${took} s (${VICTIMS.map((victim) => `${victim} ${kills[victim]}`).join(', ')}), ${overlapping} of them during the`,
+    `Target ${target}${rate === undefined ? '' : `, ${rate} jobs a second`}. Seed ${seed}: ${total} kills in ${took} s (${VICTIMS.map((victim) => `${victim} ${kills[victim]}`).join(', ')}), ${overlapping} of them during the`,
     `recovery from another. ${jobs} jobs were acknowledged, ${held} of them held for a decision; ${commands} commands ran; ${changes} changes and\n${artifacts} artifacts were acknowledged.`,
     '',
     '| Killed | undisturbed recoveries | reads again, p50 / p95 | jobs again | commands again |',
@@ -43,6 +47,14 @@ export function killReport({
     `- commands reported as failed or lost (they run at most once): ${Object.values(commandsGivenUp).reduce((sum, each) => sum + each, 0)}`,
     ...Object.entries(commandsGivenUp).map(([why, count]) => `  - ${count}: ${why}`),
     `- starts that gave up because a child was killed under them: ${abandonedStarts}`,
+    `- callers who asked all the time: ${probed.asked} requests, ${probed.answered} answered, ${probed.unavailable} told 503 with Retry-After, ` +
+      `${probed.refused} found no server, the slowest answer took ${seconds(probed.slowestMs)}, none waited longer than 5 s unless listed above`,
+    ...(timersMs.length === 0
+      ? []
+      : [
+          `- ${timersMs.length} jobs that only time could end: fired ${seconds(percentile(timersMs, 0.5))} / ${seconds(percentile(timersMs, 0.95))} / ` +
+            `${seconds(percentile(timersMs, 1))} (p50 / p95 / most) after they could`,
+        ]),
     `- rows of the trail ${auditRows}, events ${eventRows}, every chain recomputed from its first row`,
   ].join('\n')
 }

@@ -15,6 +15,7 @@ export type Entry =
   | { kind: 'command'; key: string; status: number; jobId?: string; exitCode?: number | null }
   | { kind: 'environment'; key: string; id: string }
   | { kind: 'artifact'; pointer: string; content: string }
+  | { kind: 'timer'; key: string; jobId: string }
   | { kind: 'anomaly'; what: string }
 
 export interface Pace {
@@ -24,7 +25,13 @@ export interface Pace {
   changes: number
   /** The worker publishes its results once and asks nothing. */
   plainWorker?: boolean
+  /** Jobs a second instead of one each `jobs` milliseconds; then also jobs that nobody answers, which time must end. */
+  rate?: number
 }
+
+/** Of a story with a rate: submits that are not acknowledged yet, at most. Whoever is beyond it waits, as a client of this size would. */
+const MOST_OPEN = 400
+const TICK_MS = 20
 
 /** Answers that say: not now. Everything else but success is told as an anomaly. */
 function isLater({ status, body }: Answer): boolean {
@@ -52,6 +59,7 @@ export class Story {
   /** Held jobs that nobody has decided on. */
   #asked: string[] = []
   #commands = new Set<Promise<void>>()
+  readonly #open = new Set<Promise<void>>()
   instanceId = ''
   /** Tenant, user and key as the first start made them. */
   readonly firstConnection: Connection
@@ -60,7 +68,7 @@ export class Story {
     this.#installation = installation
     this.#pace = pace
     this.firstConnection = installation.connection
-    this.journal = new Journal(join(installation.home, 'journal.ndjson'))
+    this.journal = new Journal(join(installation.home, 'journal.ndjson'), pace.rate === undefined)
     this.workerEffects = join(installation.home, 'worker-effects.ndjson')
     this.commandEffects = join(installation.effects, 'commands')
     this.api = new Api(installation.url, installation.connection.admin.apiKey)
@@ -72,7 +80,9 @@ export class Story {
     const key = await this.#workerKey()
     this.#worker = await this.#startWorker(key)
     this.#loops = [
-      this.#every(this.#pace.jobs, () => this.submit()),
+      ...(this.#pace.rate === undefined
+        ? [this.#every(this.#pace.jobs, () => this.submit())]
+        : [this.#flood(this.#pace.rate), this.#every(400, () => this.#timer())]),
       this.#every(this.#pace.jobs, () => this.#decide()),
       this.#every(this.#pace.commands, async () => this.#inBackground(this.command())),
       this.#every(this.#pace.changes, () => this.environment()),
@@ -84,6 +94,7 @@ export class Story {
   async settle(): Promise<void> {
     this.#running = false
     await Promise.all(this.#loops)
+    await Promise.all(this.#open)
     while (this.#asked.length > 0) await this.#decide()
     await Promise.all(this.#commands)
   }
@@ -100,7 +111,7 @@ export class Story {
   /** One job, repeated under the same key until it is acknowledged. Returns its id. */
   async submit(options: { asks?: boolean } = {}): Promise<string> {
     const number = this.#number++
-    const asks = options.asks ?? number % 5 === 4
+    const asks = options.asks ?? number % (this.#pace.rate === undefined ? 5 : 50) === 4
     const key = `job-${number}`
     const topic = asks ? 'job.campaign.ask' : 'job.campaign.work'
     const { body } = await this.#until(`submit of ${key}`, [200], () =>
@@ -112,6 +123,44 @@ export class Story {
     this.journal.write({ kind: 'job', key, jobId, asks })
     if (asks) this.#asked.push(jobId)
     return jobId
+  }
+
+  /** So many jobs a second, whatever becomes of those before, but for a bound on what is open. */
+  async #flood(rate: number): Promise<void> {
+    let owed = 0
+    for (let last = Date.now(); this.#running;) {
+      await pause(TICK_MS)
+      const now = Date.now()
+      owed = Math.min(owed + (rate * (now - last)) / 1000, rate / 4)
+      last = now
+      for (; owed >= 1 && this.#open.size < MOST_OPEN; owed--) {
+        const submitted = this.submit().then(
+          () => undefined,
+          (error: unknown) => {
+            if (!(error instanceof Refused)) this.#anomaly(String(error))
+          },
+        )
+        this.#open.add(submitted)
+        void submitted.finally(() => this.#open.delete(submitted))
+      }
+    }
+  }
+
+  /** A job that its worker never answers: its deadline ends it. */
+  async #timer(): Promise<void> {
+    const number = this.#number++
+    const key = `timer-${number}`
+    const { body } = await this.#until(`submit of ${key}`, [200], () =>
+      this.api.call('POST', '/api/v1/jobs', {
+        body: {
+          prompt: key,
+          topic: 'job.campaign.void',
+          idempotency_key: key,
+          deadline_ms: 1_500 + (number % 7) * 500,
+        },
+      }),
+    )
+    this.journal.write({ kind: 'timer', key, jobId: (body as { job_id: string }).job_id })
   }
 
   /** Approves one held job, rejects the next. */
@@ -279,6 +328,7 @@ export class Story {
         WORKER_EFFECTS: this.workerEffects,
         WORKER_ID: 'campaign-worker',
         WORKER_PLAIN: this.#pace.plainWorker ? '1' : '0',
+        WORKER_BUSY: this.#pace.rate === undefined ? '0' : '1',
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     })

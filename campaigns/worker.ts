@@ -1,6 +1,6 @@
 // `node campaigns/worker.ts`: a worker as anyone could write it, with a plain NATS client and the CAP messages alone.
 // WORKER_URL, WORKER_NATS, WORKER_KEY, WORKER_EFFECTS (file) and WORKER_ID say where and who. WORKER_PLAIN=1: it publishes each result once and
-// does not ask whether it arrived.
+// does not ask whether it arrived. WORKER_BUSY=1: hundreds of jobs a second; effects are written, not synced, and more run at once.
 import { fsyncSync, openSync, writeSync } from 'node:fs'
 import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
@@ -15,6 +15,8 @@ import {
 import { Api, pause } from './api.ts'
 
 const HEARTBEAT_MS = 2_000
+/** What comes on the last one is taken and never answered: its time must end it. */
+const TOPICS = ['job.campaign.work', 'job.campaign.ask', 'job.campaign.void']
 const need = (name: string): string => {
   const value = process.env[name]
   if (value === undefined) throw new Error(`${name} is not set`)
@@ -22,6 +24,7 @@ const need = (name: string): string => {
 }
 
 const id = need('WORKER_ID')
+const busy = process.env['WORKER_BUSY'] === '1'
 const out = openSync(need('WORKER_EFFECTS'), 'a')
 let active = 0
 /** Claims that were taken, with the result once there is one: a message that comes twice is not performed twice. */
@@ -37,11 +40,12 @@ function packet(payload: NonNullable<MessageInitShape<typeof BusPacketSchema>['p
 /** The effect: one line, on disk before the result is told. */
 function perform({ jobId, attempt }: JobRequest): void {
   writeSync(out, `${JSON.stringify({ jobId, attempt, at: Date.now() })}\n`)
-  fsyncSync(out)
+  if (!busy) fsyncSync(out)
 }
 
 async function take(connection: NatsConnection, request: JobRequest): Promise<void> {
   const { jobId, attempt } = request
+  if (request.topic === 'job.campaign.void') return
   const claim = `${jobId} ${attempt}`
   if (known.has(claim)) {
     const before = known.get(claim)
@@ -100,7 +104,7 @@ const connection = await connect({
   ignoreAuthErrorAbort: true,
   ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
 })
-for (const subject of ['job.campaign.work', 'job.campaign.ask', `worker.${id}.jobs`]) {
+for (const subject of [...TOPICS, `worker.${id}.jobs`]) {
   connection.subscribe(subject, {
     queue: 'campaign',
     callback(error, message) {
@@ -114,8 +118,8 @@ function beat(): void {
   const heartbeat = create(HeartbeatSchema, {
     workerId: id,
     pool: 'campaign',
-    capabilities: ['job.campaign.work', 'job.campaign.ask'],
-    maxParallelJobs: 32,
+    capabilities: TOPICS,
+    maxParallelJobs: busy ? 400 : 32,
     activeJobs: active,
   })
   connection.publish('sys.heartbeat', packet({ case: 'heartbeat', value: heartbeat }))
