@@ -2,6 +2,7 @@ import type { Bound } from '../kernel/http/index.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { routes as bulk } from './bulk/routes.ts'
 import { routes as health } from './health/routes.ts'
+import { routes as inbox } from './inbox/routes.ts'
 import { routes as jobOutput } from './job-output/routes.ts'
 import { routes as join } from './join/routes.ts'
 import { routes as locks } from './locks/routes.ts'
@@ -36,6 +37,7 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...locks(),
   ...queues(kernel),
   ...bulk(kernel),
+  ...inbox(kernel),
   ...why(kernel),
   ...verbs(kernel),
   ...workflows(kernel),

@@ -1,5 +1,6 @@
 import { bulk } from './bulk.ts'
 import { health } from './health.ts'
+import { inbox } from './inbox.ts'
 import { jobOutput } from './job-output.ts'
 import { join } from './join.ts'
 import { locks } from './locks.ts'
@@ -27,6 +28,7 @@ export const native = {
   queues,
   locks,
   bulk,
+  inbox,
   session,
   tokens,
   oidc,
