@@ -128,7 +128,7 @@ test.each(['run:before-commit', 'run:after-commit', 'submit:before-commit'])(
 test('a run is watched as it goes on, from its first event to its end', async () => {
   const workflow = await runs.save({
     ask: { type: 'approval' },
-    then: { type: 'transform', depends_on: ['ask'], input: { a: 1 } },
+    after: { type: 'transform', depends_on: ['ask'], input: { a: 1 } },
   })
   const run = await runs.start(workflow)
   const response = await fetch(`${runs.world.url}/wheelhouse/api/v1/workflow-runs/${run}/stream`, {

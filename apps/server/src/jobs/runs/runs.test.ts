@@ -169,7 +169,7 @@ test('cancel ends a run, its jobs and nothing that has ended', async () => {
 test('a rerun from a step keeps what went before it and takes another input', async () => {
   const workflow = await runs.save({
     before: { type: 'worker', topic: 'job.echo', input: { n: '${input.n}' }, output_path: 'kept' },
-    then: {
+    after: {
       type: 'transform',
       depends_on: ['before'],
       input: { before: '${steps.before.output.got.n}', ctx: '${ctx.kept.got.n}', now: '${input.n}' },
@@ -177,19 +177,19 @@ test('a rerun from a step keeps what went before it and takes another input', as
   })
   const run = await runs.start(workflow, { n: 1 })
   await runs.until(run, 'succeeded')
-  const again = await runs.call('POST', `/api/v1/workflow-runs/${run}/rerun`, { from_step: 'then', input: { n: 2 } })
+  const again = await runs.call('POST', `/api/v1/workflow-runs/${run}/rerun`, { from_step: 'after', input: { n: 2 } })
   expect(again.status).toBe(200)
   const done = await runs.until(again.body.run_id, 'succeeded')
   expect(done).toMatchObject({
     rerun_of: run,
-    rerun_step: 'then',
-    metadata: { rerun_of: run, rerun_step: 'then' },
+    rerun_step: 'after',
+    metadata: { rerun_of: run, rerun_step: 'after' },
     input: { n: 2 },
-    output: { then: { before: 1, ctx: 1, now: 2 } },
+    output: { after: { before: 1, ctx: 1, now: 2 } },
   })
   expect(runs.asked.get(`${again.body.run_id}:before`)).toBeUndefined()
   const whole = await runs.call('POST', `/api/v1/workflow-runs/${run}/rerun`)
-  expect((await runs.until(whole.body.run_id, 'succeeded')).output).toEqual({ then: { before: 1, ctx: 1, now: 1 } })
+  expect((await runs.until(whole.body.run_id, 'succeeded')).output).toEqual({ after: { before: 1, ctx: 1, now: 1 } })
   expect(await runs.call('POST', `/api/v1/workflow-runs/${run}/rerun`, { from_step: 'none' })).toMatchObject({
     status: 400,
     body: { error: 'step not found' },
@@ -334,11 +334,11 @@ test('a run says why it is where it is', async () => {
   })
   const run = await runs.start(workflow)
   const why = async () => (await runs.call('GET', `/wheelhouse/api/v1/workflow-runs/${run}/why`)).body
+  await expect.poll(async () => (await why()).text).toContain('sent to whoever serves job.nobody')
   const { waitsFor, ended, text } = await why()
   expect(ended).toBe(false)
   expect(waitsFor.map(({ kind }: { kind: string }) => kind).toSorted()).toEqual(['approval', 'running', 'time'])
   expect(text).toContain('ask waits for 2 of 2 approvals: look at it')
-  expect(text).toContain('sent to whoever serves job.nobody')
   await runs.call('POST', `/api/v1/workflows/${workflow}/runs/${run}/cancel`)
   expect(await why()).toMatchObject({ ended: true, state: 'cancelled', waitsFor: [] })
 })

@@ -106,12 +106,12 @@ test('condition and switch choose; what they do not choose is skipped', async ()
 test('delay waits as long as it says', async () => {
   const began = performance.now()
   const done = await ran(
-    { wait: { type: 'delay', delay_sec: 0.4 }, then: { type: 'transform', depends_on: ['wait'], input: { a: 1 } } },
+    { wait: { type: 'delay', delay_sec: 0.4 }, after: { type: 'transform', depends_on: ['wait'], input: { a: 1 } } },
     {},
   )
   expect(performance.now() - began).toBeGreaterThan(380)
   expect(performance.now() - began).toBeLessThan(3000)
-  expect(done.output).toEqual({ then: { a: 1 } })
+  expect(done.output).toEqual({ after: { a: 1 } })
 })
 
 test('notify tells the tenant’s own subjects and goes on', async () => {
@@ -225,11 +225,11 @@ test('a failure goes on, or elsewhere, where its step says so', async () => {
   const on = await ran(
     {
       work: { topic: 'job.fail', on_error: 'continue' },
-      then: { type: 'transform', depends_on: ['work'], input: { a: 1 } },
+      after: { type: 'transform', depends_on: ['work'], input: { a: 1 } },
     },
     {},
   )
-  expect(on.steps).toMatchObject({ work: { status: 'failed' }, then: { status: 'succeeded' } })
+  expect(on.steps).toMatchObject({ work: { status: 'failed' }, after: { status: 'succeeded' } })
   const instead = await ran(
     { work: { topic: 'job.fail', on_error: 'mend' }, mend: { type: 'transform', input: { mended: true } } },
     {},
@@ -302,12 +302,12 @@ test('a form waits for a value that fits, which is its output', async () => {
       type: 'input',
       input_schema: { type: 'object', required: ['size'], properties: { size: { type: 'integer' } } },
     },
-    then: { type: 'transform', depends_on: ['form'], input: { size: '${steps.form.output.size}' } },
+    after: { type: 'transform', depends_on: ['form'], input: { size: '${steps.form.output.size}' } },
   })
   const run = await runs.start(workflow)
   expect((await runs.decide(workflow, run, 'form', { approved: true, value: { size: 'x' } })).status).toBe(400)
   expect((await runs.decide(workflow, run, 'form', { approved: true, value: { size: 3 } })).status).toBe(204)
-  expect((await runs.until(run, 'succeeded')).output).toEqual({ then: { size: 3 } })
+  expect((await runs.until(run, 'succeeded')).output).toEqual({ after: { size: 3 } })
 })
 
 test('inputs and outputs are held against schemas, written ones and registered ones', async () => {

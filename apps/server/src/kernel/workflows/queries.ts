@@ -1,7 +1,7 @@
 import type { TimelineEvent as ShownEvent, WorkflowRun } from '@wheelhouse/contract/jobs/runs'
 import { type Instant, iso } from '../clock/index.ts'
 import { sql, type Statement, type Tx } from '../db/index.ts'
-import { findRun, type RunRow, runColumns } from './run-rows.ts'
+import { findRun, type RunRow, lightRunColumns } from './run-rows.ts'
 import { runStatuses, shownRun, type ShownTimer } from './shown.ts'
 import { lightStepColumns, stepColumns, stepOf, type StepRow } from './step-rows.ts'
 
@@ -53,7 +53,7 @@ export async function listRuns(
     where.push(sql`status = any(${statuses})`)
   }
   const rows = await tx.many<RunRow>(sql`
-    select ${runColumns} from runs where ${sql.join(where, sql` and `)} order by updated_us desc fetch first ${limit} rows with ties`)
+    select ${lightRunColumns} from runs where ${sql.join(where, sql` and `)} order by updated_us desc fetch first ${limit} rows with ties`)
   const last = rows.at(-1)
   const steps = await tx.many<StepRow & { runId: string }>(sql`
     select run_id as "runId", ${lightStepColumns} from run_steps where run_id = any(${rows.map(({ id }) => id)}) and child_index is null order by key`)

@@ -40,8 +40,11 @@ export interface RunRow extends RunFacts {
 const facts = sql`id, workflow_id as "workflowId", revision, principal, triggered_by as "triggeredBy", team_id as "teamId", labels, metadata,
   idempotency_key as "idempotencyKey", rerun_of as "rerunOf", rerun_step as "rerunStep", parent_run_id as "parentRunId",
   parent_step as "parentStep", depth, dry_run as "dryRun", created_at as "createdAt"`
-export const runColumns = sql`${facts}, status, input, context, output, error, started_at as "startedAt", completed_at as "completedAt",
+const common = sql`${facts}, status, input, output, error, started_at as "startedAt", completed_at as "completedAt",
   updated_us as "updatedUs"`
+const runColumns = sql`${common}, context`
+/** For lists: without the context, which may be large. */
+export const lightRunColumns = sql`${common}, '{}'::jsonb as context`
 
 export const findRun = (tx: Tx, id: string): Promise<RunRow | undefined> =>
   tx.maybe<RunRow>(sql`select ${runColumns} from runs where id = ${id}`)

@@ -1,13 +1,10 @@
-import { contentHash } from '../policy/index.ts'
-import { mask } from '../audit/index.ts'
 import type { Accounts, Bus } from '../bus/index.ts'
 import type { Approvals } from '../approvals/index.ts'
 import type { Artifacts } from '../artifacts/index.ts'
-import { type Clock, ids, type Instant } from '../clock/index.ts'
+import type { Clock, Instant } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
 import { at, sql, type Tx } from '../db/index.ts'
-import { type Feed, publish } from '../events/index.ts'
-import { actorOf } from '../identity/index.ts'
+import type { Feed } from '../events/index.ts'
 import { type JobEngine, microseconds, type StepJob } from '../jobs/index.ts'
 import { advance, beginChild } from './advance.ts'
 import { type Alert, sendAlert } from './alert.ts'
@@ -25,8 +22,10 @@ import {
   type Waiting,
   writeRun,
 } from './run-rows.ts'
+import { showChange, TERMINAL, tellStatus } from './run-news.ts'
 import type { Effect, RunEvent, RunStatus, StepRun, TimelineEvent } from './state.ts'
 import { stepJob } from './step-job.ts'
+import { askForStep, stepReference } from './step-approval.ts'
 import { jobEnds } from './step-result.ts'
 import {
   cancelChildren,
@@ -78,11 +77,6 @@ const CHILDREN = 500
 const ENTRIES = 500
 /** Children's outputs together stand in their parent up to this size, else behind a pointer. */
 const COLLECT_BYTES = 1024 * 1024
-
-export const TERMINAL: ReadonlySet<RunStatus> = new Set(['succeeded', 'failed', 'timed_out', 'cancelled'])
-
-/** What the inbox and the approval of a step name it by. */
-export const stepReference = (runId: string, step: string): string => `${runId}:${step}`
 
 /** One turn of a run: what it has yet to take in is taken in, and what follows is done, in the caller's transaction. */
 export interface Turns {
@@ -271,7 +265,7 @@ class Turning {
         await this.#cancelChildren(effect.step, effect.reason)
         return
       case 'ask':
-        await this.#ask(effect)
+        await askForStep(this.#tx, this.#parts.approvals, this.#held, effect)
         return
       case 'withdraw':
         await this.#parts.approvals.withdraw(this.#tx, 'step', stepReference(state.id, effect.step))
@@ -393,42 +387,6 @@ class Turning {
     this.#told.add(runId)
   }
 
-  async #ask({ step: key, input, expiresAt }: Extract<Effect, { kind: 'ask' }>): Promise<void> {
-    const { facts, plan, state } = this.#held
-    const step = state.steps.get(key)
-    const node = plan.nodes[step?.nodeId ?? key]
-    if (!step || !node || (node.action.kind !== 'approval' && node.action.kind !== 'form')) return
-    const { required, roles, allowSelf, instructions } = node.action.approval
-    const bound = {
-      workflow: facts.workflowId,
-      revision: facts.revision,
-      run: state.id,
-      step: key,
-      input: input ?? null,
-    }
-    const approval = await this.#parts.approvals.ask(this.#tx, facts.principal, {
-      kind: 'step',
-      refId: stepReference(state.id, key),
-      hash: contentHash(bound),
-      reason: instructions ?? '',
-      required,
-      roles,
-      allowSelf,
-      expiresAt: expiresAt ?? null,
-      show: {
-        workflowId: facts.workflowId,
-        runId: state.id,
-        stepId: key,
-        stepName: node.name,
-        kind: node.action.kind,
-        input: mask(input ?? null),
-        ...(instructions === undefined ? {} : { instructions }),
-        ...(node.action.kind === 'form' ? { schema: node.inputSchema ?? null } : {}),
-      },
-    })
-    step.approvalId = approval.id
-  }
-
   async #writeSteps(): Promise<void> {
     const changed = [...this.#held.state.steps.values()].filter((step) => differs(step, this.#before.get(step.key)))
     if (changed.length === 0) return
@@ -472,14 +430,14 @@ class Turning {
         [...this.#cancels].flatMap(([job, why]) => (why === reason ? [job] : [])),
         reason,
       )
-    if (state.status !== this.#statusBefore) await this.#tellStatus(ended)
+    if (state.status !== this.#statusBefore) await tellStatus(tx, this.#held, this.#statusBefore, this.#now)
     if (this.#alerts.length > 0) await this.#sendAlerts()
     for (const [key, step] of state.steps) if (step.index !== undefined) state.steps.delete(key)
     crashPoint('run:before-commit')
     const timerAt = Math.min(...[...this.#timers.values()].map((timer) => timer.at))
     tx.afterCommit(() => {
       crashPoint('run:after-commit')
-      if (changed) this.#show()
+      if (changed) showChange(this.#parts.feed, tx.tenantId, this.#held, [...this.#shown.values()], this.#now)
     })
     return {
       status: state.status,
@@ -503,41 +461,6 @@ class Turning {
     await setTimers(this.#tx, state.id, open)
   }
 
-  /** Events for the world; a run that is another's step tells that one. */
-  async #tellStatus(ended: boolean): Promise<void> {
-    const { state, facts } = this.#held
-    const type = TYPES[state.status]
-    const started = this.#statusBefore === 'pending'
-    const data = {
-      workflowId: facts.workflowId,
-      revision: facts.revision,
-      status: state.status,
-      ...(facts.dryRun ? { dryRun: true } : {}),
-      ...(facts.parentRunId === null ? {} : { parentRunId: facts.parentRunId }),
-      ...(state.error ? { error: state.error.message.slice(0, 2000) } : {}),
-    }
-    for (const each of new Set([...(started ? ['run.started' as const] : []), ...(type ? [type] : [])]))
-      await publish(this.#tx, {
-        type: each,
-        resource: { kind: 'run', id: state.id },
-        actor: actorOf(facts.principal),
-        correlationId: state.id,
-        data,
-        at: this.#now,
-      })
-    if (!ended || facts.parentRunId === null || facts.parentStep === null) return
-    await tellRun(this.#tx, facts.parentRunId, {
-      kind: 'run-ended',
-      step: facts.parentStep,
-      body: {
-        runId: state.id,
-        status: state.status,
-        ...(state.output === undefined ? {} : { output: state.output }),
-        ...(state.error === undefined ? {} : { error: state.error }),
-      },
-    })
-  }
-
   async #sendAlerts(): Promise<void> {
     const { publicKey } = await this.#parts.accounts.ensureTenantAccount(this.#tx, this.#tx.tenantId)
     const alerts = this.#alerts
@@ -548,46 +471,4 @@ class Turning {
         sendAlert(this.#parts, { tenantId, account: publicKey, runId: id, at: this.#now }, alert)
     })
   }
-
-  /** Whoever watches the run sees what changed. */
-  #show(): void {
-    const { state, facts } = this.#held
-    this.#parts.feed.publishLive(this.#tx.tenantId, RUN_TOPIC, {
-      runId: state.id,
-      workflowId: facts.workflowId,
-      status: state.status,
-      at: this.#now,
-      nextSeq: this.#nextSeq,
-      steps: [...this.#shown.values()]
-        .slice(0, 100)
-        .map(({ key, status, attempts, children }) => ({ key, status, attempts, children })),
-    } satisfies RunChange)
-  }
 }
-
-/** Under which name the feed carries what changed of a run. */
-export const RUN_TOPIC = 'run.changed'
-
-export interface RunChange {
-  runId: string
-  workflowId: string
-  status: RunStatus
-  at: Instant
-  /** Events below this number are stored. */
-  nextSeq: number
-  steps: Pick<StepRun, 'key' | 'status' | 'attempts' | 'children'>[]
-}
-
-const TYPES = {
-  succeeded: 'run.succeeded',
-  failed: 'run.failed',
-  timed_out: 'run.timed_out',
-  cancelled: 'run.cancelled',
-  waiting: 'run.waiting',
-  pending: undefined,
-  running: undefined,
-  paused: undefined,
-  cancelling: undefined,
-} as const satisfies Record<RunStatus, string | undefined>
-
-export const newRunId = (): string => ids.next()

@@ -1,6 +1,6 @@
 import { Fault } from '@wheelhouse/contract'
 import type { Approval } from '../approvals/index.ts'
-import { pause } from '../clock/index.ts'
+import { ids, pause } from '../clock/index.ts'
 import { at, sql, type Tx } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import { microseconds } from '../jobs/index.ts'
@@ -15,7 +15,8 @@ import { findRun, insertRun, planOf, type RunRow, tellRun } from './run-rows.ts'
 import type { StepRun } from './state.ts'
 import { stepOf, topSteps } from './step-rows.ts'
 import { inputProblem, newestPlan } from './sub-run.ts'
-import { newRunId, stepReference, TERMINAL } from './turn.ts'
+import { TERMINAL } from './run-news.ts'
+import { readReference, stepReference } from './step-approval.ts'
 import { workflowVerbs } from './verbs.ts'
 import { worldFor } from './world-for.ts'
 import type { Egress } from '../egress/index.ts'
@@ -81,7 +82,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
   /** A decision is told to the run; who decided need not wait for its lock. */
   approvals.onDecided('step', async (tx, approval: Approval, decided) => {
     if (decided.outcome === 'withdrawn') return
-    const [, runId = '', step = ''] = /^([^:]+):(.+)$/s.exec(approval.refId) ?? []
+    const { runId, step } = readReference(approval.refId)
     if (decided.outcome === 'expired') {
       const row = await tx.maybe<{ attempts: number }>(
         sql`select attempts from run_steps where run_id = ${runId} and key = ${step}`,
@@ -133,7 +134,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
     given: Partial<RunRow> & Pick<RunRow, 'workflowId' | 'revision' | 'input' | 'dryRun' | 'teamId'>,
     steps?: readonly StepRun[],
   ): Promise<string> {
-    const id = given.id ?? newRunId()
+    const id = given.id ?? ids.next()
     const now = clock.now()
     const dry: Record<string, string> = given.dryRun ? { dry_run: 'true' } : {}
     const row: RunRow = {
@@ -226,7 +227,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
         const input = edited ?? old.input
         const problem = inputProblem(plan, input)
         if (problem !== undefined) throw bad(`input schema validation failed: ${problem}`)
-        const runId = newRunId()
+        const runId = ids.next()
         const kept = fromStep === undefined ? undefined : await keptSteps(tx, plan, oldId, fromStep)
         await refuseTooMany(tx, most)
         const { rerun_step: _step, dry_run: _dry, ...metadata } = old.metadata

@@ -15,7 +15,7 @@ const IDLE_MS = 5000
 const PAGE = 200
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'timed_out'])
 
-const shown = ({ runId, workflowId, status, at, steps }: Omit<RunChange, 'nextSeq'>) => ({
+const shown = ({ runId, workflowId, status, at, steps }: RunChange) => ({
   run_id: runId,
   workflow_id: workflowId,
   status: runWord(status),
