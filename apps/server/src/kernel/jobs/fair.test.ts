@@ -56,10 +56,11 @@ test('a key with thousands of waiting jobs lets another key’s first job throug
   expect(order.indexOf(mine[1] ?? '')).toBeLessThanOrEqual(4)
   // While the backlog is worked on, whoever comes new is next.
   await vi.waitFor(() => expect(order.length).toBeGreaterThan(30), 20_000)
-  const before = order.length
   const late = await submit(quiet, 'job.keys')
+  // From its commit on: what was claimed before that goes first.
+  const before = order.length
   await world.kernel.jobs.wait(world.a.id, late, 20_000)
-  expect(order.indexOf(late) - before).toBeLessThanOrEqual(8)
+  expect(order.indexOf(late) - before).toBeLessThanOrEqual(4)
 })
 
 test('after a restart the turns go on where they were, and a key’s own jobs keep their order', async () => {
