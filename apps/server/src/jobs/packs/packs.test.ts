@@ -1,4 +1,7 @@
+import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync, sign } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bundleOf, filesOf, installBundle, sha256Of } from '../../testing/pack-bundle.ts'
@@ -11,7 +14,8 @@ beforeAll(async () => {
 })
 afterAll(() => world.close())
 
-const HELLO = filesOf(join(import.meta.dirname, '../../../../../packs/hello'))
+const ROOT = join(import.meta.dirname, '../../../../..')
+const HELLO = filesOf(join(ROOT, 'packs/hello'))
 const get = (path: string, as = world.a.keys.admin) => world.call('GET', `/api/v1${path}`, { as })
 const post = (path: string, body?: unknown, as = world.a.keys.admin) =>
   world.call('POST', `/api/v1${path}`, { as, body })
@@ -500,5 +504,22 @@ describe('signatures', () => {
       state: 'untrusted',
     })
     await trust({})
+  })
+
+  test('the commands of docs/packs.md make a bundle and a signature that count', async () => {
+    const [, commands = ''] = /```sh\n([^`]+)```/.exec(readFileSync(join(ROOT, 'docs/packs.md'), 'utf8')) ?? []
+    expect(commands).toContain('openssl pkeyutl -sign')
+    const folder = mkdtempSync(join(tmpdir(), 'wh-sign-'))
+    try {
+      symlinkSync(join(ROOT, 'packs'), join(folder, 'packs'))
+      execFileSync('bash', ['-euc', commands], { cwd: folder, stdio: 'pipe' })
+      const read = (name: string) => readFileSync(join(folder, name))
+      await trust({ require: true, keys: [{ id: 'documented', publicKey: read('pack-key.pub.pem').toString() }] })
+      const { body } = await installBundle(world, read('hello.tgz'), { fields: { signature: read('hello.tgz.sig') } })
+      expect(body).toMatchObject({ id: 'hello', signature: { state: 'verified', key_id: 'documented' } })
+    } finally {
+      await trust({})
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })
