@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { sql } from '../../kernel/db/index.ts'
 import { openRuns, type Runs } from '../../testing/runs.ts'
 
 let runs: Runs
@@ -59,6 +60,14 @@ test('a worker does a step, its result is the input of the next, and the run’s
     step_id: 'first',
   })
   expect(await runs.timeline(run)).toEqual(expect.arrayContaining(['run_status', 'step_dispatched', 'step_completed']))
+  const { kernel, a } = runs.world
+  await expect
+    .poll(() =>
+      kernel.db.tenant(a.id, (tx) =>
+        tx.many(sql`select type from events where resource_kind = 'run' and resource_id = ${run} order by seq`),
+      ),
+    )
+    .toEqual([{ type: 'run.started' }, { type: 'run.succeeded' }])
 })
 
 test('two hundred children run, ten at a time, and their outputs come in the order of their index', async () => {

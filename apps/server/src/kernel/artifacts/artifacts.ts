@@ -36,6 +36,8 @@ export interface Artifacts {
   /** The blob and what is known of it; throws RES_NOT_FOUND for what is unknown, expired or another tenant's. */
   read(tenantId: string, id: string): Promise<{ artifact: Artifact; content: Buffer }>
   find(tx: Tx, id: string): Promise<Artifact | undefined>
+  /** The blob of an artifact that was found; for whoever is in a transaction already. Throws RES_NOT_FOUND where its file is gone. */
+  content(tenantId: string, artifact: Pick<Artifact, 'id' | 'sha256'>): Promise<Buffer>
   /** Removes what has expired. Returns how many rows went. */
   sweep(): Promise<number>
   /** Removes files that no row names: a process died between the file and its row. Returns how many went. */
@@ -99,14 +101,18 @@ export function openArtifacts({ db, clock, log, folder, maxBytes, lifeMs }: Arti
     async read(tenantId, id) {
       const artifact = await db.tenant(tenantId, (tx) => this.find(tx, id))
       if (!artifact) throw missing()
-      const content = await files.read(tenantId, artifact.sha256)
+      return { artifact, content: await this.content(tenantId, artifact) }
+    },
+
+    async content(tenantId, { id, sha256 }) {
+      const content = await files.read(tenantId, sha256)
       if (!content) {
         log.error({ tenantId, id }, 'The file of an artifact is not there')
         throw missing()
       }
-      if (createHash('sha256').update(content).digest('hex') !== artifact.sha256)
+      if (createHash('sha256').update(content).digest('hex') !== sha256)
         throw new Error(`The file of artifact ${id} is damaged`)
-      return { artifact, content }
+      return content
     },
 
     find: (tx, id) =>

@@ -37,7 +37,7 @@ async function outputOf(tx: Tx, artifacts: Artifacts, job: EndedJob, now: Instan
   if (pointer.kind !== 'artifact') return (await readValue(tx, pointer.key, now))?.toString()
   const artifact = await artifacts.find(tx, pointer.id)
   if (!artifact || artifact.sizeBytes > INLINE_BYTES) return undefined
-  return (await artifacts.read(tx.tenantId, pointer.id)).content.toString()
+  return (await artifacts.content(tx.tenantId, artifact)).toString()
 }
 
 /** How the named jobs ended, in the words of the engine; a job that has not ended is left out. */
