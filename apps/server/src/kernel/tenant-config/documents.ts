@@ -65,7 +65,7 @@ export async function findDocument(
 }
 
 /** Holds the tenant's configuration against other writers until the end of the transaction. */
-export async function lockConfig(tx: Tx): Promise<void> {
+async function lockConfig(tx: Tx): Promise<void> {
   await tx.run(sql`insert into config_heads (tenant_id, revision, changed_at) values (${tx.tenantId}, 0, ${at(0)})
     on conflict (tenant_id) do update set revision = config_heads.revision`)
 }
