@@ -6,6 +6,8 @@ const { values, positionals } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     attempts: { type: 'string', default: '10000' },
+    subject: { type: 'string', default: 'run' },
+    sequences: { type: 'string', default: '10000' },
     share: { type: 'string', default: '1' },
     runs: { type: 'string', default: '40' },
     only: { type: 'string', default: '' },
@@ -61,6 +63,16 @@ const CAMPAIGNS: Readonly<Record<string, { usage: string; run(): Promise<Outcome
       const { matrixCampaign, matrixReport } = await import('./authorization.ts')
       const report = await matrixCampaign({ share: Number(values.share), seed, say })
       return { report: matrixReport(report), violations: report.violations }
+    },
+  },
+  model: {
+    usage: '[--subject run|job|approval|lock] [--sequences 10000]',
+    async run() {
+      const { modelCampaign, modelReport, SUBJECTS } = await import('./model.ts')
+      const subject = SUBJECTS.find((each) => each === values.subject)
+      if (!subject) throw new Error(`There is no subject ${values.subject}; there are ${SUBJECTS.join(', ')}`)
+      const report = await modelCampaign(subject, { sequences: Number(values.sequences), seed })
+      return { report: modelReport(report), violations: report.violations }
     },
   },
   'approval-integrity': {
