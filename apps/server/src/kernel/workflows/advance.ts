@@ -68,7 +68,10 @@ function start(turn: EventTurn): void {
 }
 
 function runTimeout(turn: EventTurn): void {
-  const message = `The run took longer than its limit of ${(turn.plan.timeoutMs ?? 0) / 1000} s`
+  const { timeoutMs } = turn.plan
+  // The limit of the tenant's configuration stands in the timer alone.
+  const limit = timeoutMs === undefined ? 'the configuration allows' : `its limit of ${timeoutMs / 1000} s`
+  const message = `The run took longer than ${limit}`
   endRun(turn, 'timed_out', { message, code: 'run_timeout' }, 'workflow run timed out')
 }
 

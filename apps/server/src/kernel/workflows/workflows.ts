@@ -126,6 +126,13 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
     return maxConcurrentRuns(await tenantConfig.effective(principal.tenantId, { workflowId, teamId }))
   }
 
+  /** The plan with the total time that the tenant's configuration gives this workflow, where that is the shorter (jobs.md 17.5, fix). */
+  async function bounded(tenantId: string, workflowId: string, plan: Plan): Promise<Plan> {
+    const { timeouts } = await tenantConfig.routing(tenantId)
+    const most = timeouts.workflows[workflowId]?.totalTimeoutMs ?? Infinity
+    return most < (plan.timeoutMs ?? Infinity) ? { ...plan, timeoutMs: most } : plan
+  }
+
   /** Records a run and lets it take its first turn, so that whoever started it finds it begun. */
   async function begin(
     tx: Tx,
@@ -164,7 +171,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
       return id
     }
     await insertRun(tx, row)
-    await driver.beginIn(tx, heldOf(row, plan, steps ?? freshSteps(plan)))
+    await driver.beginIn(tx, heldOf(row, await bounded(tx.tenantId, row.workflowId, plan), steps ?? freshSteps(plan)))
     return id
   }
 
