@@ -20,7 +20,6 @@ const RUNS: Record<RunStatus, { status: Status; word: string }> = {
   timed_out: { status: 'failed', word: 'Timed out' },
 }
 
-export const RUN_WORDS = Object.keys(RUNS) as RunStatus[]
 
 /** How a run is, in the vocabulary. */
 export function runState(status: RunStatus): { status: Status; word: string } {
