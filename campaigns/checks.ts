@@ -2,7 +2,7 @@ import { readConnection, until } from '../tests/server-process.ts'
 import type { Installation } from './installation.ts'
 import { readLines } from './journal.ts'
 import { chainFaults, Ledger } from './ledger.ts'
-import type { Entry, Story } from './story.ts'
+import { DELAY_MS, type Entry, FAN, type Story } from './story.ts'
 
 /** What was held against the stored truth, in numbers, and what did not hold. */
 export interface Findings {
@@ -15,7 +15,9 @@ export interface Findings {
   repeatedJobs: number
   changes: number
   artifacts: number
-  /** Jobs that only time could end, and by how much later than their time, or than the recovery that followed it, each ended. */
+  /** Runs of the workflow; each has ended well, with each of its children done once. */
+  runs: number
+  /** Jobs that only time could end, and delays of runs, and by how much later than their time, or than the recovery that followed it, each ended. */
   timersMs: number[]
   auditRows: number
   eventRows: number
@@ -47,9 +49,9 @@ export async function check(
   const violations: string[] = []
   const ledger = await Ledger.open(installation.dataDir)
   try {
-    await until('all jobs have ended', async () => (await ledger.count('job_queue')) === 0, withinMs).catch(
-      () => undefined,
-    )
+    const isOver = async (): Promise<boolean> =>
+      (await ledger.count('job_queue')) === 0 && (await ledger.count(`runs where completed_at is null`)) === 0
+    await until('all jobs and runs have ended', isOver, withinMs).catch(() => undefined)
     const stuck = await ledger.rows<{ id: string; pool: string; state: string; fence: string }>(
       'select id, pool, state, fence from job_queue',
     )
@@ -67,6 +69,7 @@ export async function check(
       if ((await story.contentOf(pointer)) !== content)
         violations.push(`artifact ${pointer} was acknowledged and is not what was sent`)
     }
+    const runs = await checkRuns(ledger, story, entries, violations)
     const timersMs = await checkTimers(ledger, entries, outages, violations)
     const audit = await chainFaults(ledger, 'audit')
     const events = await chainFaults(ledger, 'events')
@@ -92,6 +95,7 @@ export async function check(
       ...commands,
       changes,
       artifacts: of(entries, 'artifact').length,
+      runs,
       timersMs,
       auditRows: audit.rows,
       eventRows: events.rows,
@@ -122,20 +126,68 @@ async function checkTimers(
     `select id, state, deadline, ended_at from jobs where topic = 'job.campaign.void'`,
   )
   const byId = new Map(rows.map((row) => [row.id, row]))
-  return told.flatMap(({ key, jobId }) => {
+  const delays = await ledger.rows<{ run_id: string; started_at: Date; completed_at: Date | null }>(
+    `select run_id, started_at, completed_at from run_steps where key = 'wait' and started_at is not null`,
+  )
+  const lateness = (what: string, wanted: number, ended: number): number => {
+    // It may fire once the installation serves again; what dies anew before it could have fired begins the wait again.
+    let due = wanted
+    for (const { from, until: back } of outages) if (from <= due + TIMER_MS && due < back) due = back
+    const late = Math.max(0, ended - due)
+    if (late > TIMER_MS) violations.push(`${what} fired ${late} ms after it could`)
+    return late
+  }
+  const waited = delays.flatMap(({ run_id: run, started_at: from, completed_at: end }) =>
+    end ? [lateness(`the delay of run ${run}`, from.getTime() + DELAY_MS, end.getTime())] : [],
+  )
+  const ended = told.flatMap(({ key, jobId }) => {
     const row = byId.get(jobId)
     if (!row?.ended_at || !row.deadline) {
       violations.push(`timer ${key} (${jobId}) is ${row ? row.state : 'gone'}`)
       return []
     }
     if (row.state !== 'timed_out') violations.push(`timer ${key} (${jobId}) ended as ${row.state}, not by its time`)
-    // It may fire once the installation serves again; what dies anew before it could have fired begins the wait again.
-    let due = row.deadline.getTime()
-    for (const { from, until: back } of outages) if (from <= due + TIMER_MS && due < back) due = back
-    const late = Math.max(0, row.ended_at.getTime() - due)
-    if (late > TIMER_MS) violations.push(`timer ${key} (${jobId}) fired ${late} ms after it could`)
-    return [late]
+    return [lateness(`timer ${key} (${jobId})`, row.deadline.getTime(), row.ended_at.getTime())]
   })
+  return [...ended, ...waited]
+}
+
+async function checkRuns(ledger: Ledger, story: Story, entries: readonly Entry[], violations: string[]) {
+  const told = of(entries, 'run')
+  const rows = await ledger.rows<{ id: string; status: string; steps: string; children: string }>(
+    `select r.id, r.status, count(s.*) filter (where s.child_index is null and s.status = 'succeeded') as steps,
+       count(s.*) filter (where s.child_index is not null and s.status = 'succeeded') as children
+       from runs r left join run_steps s on s.tenant_id = r.tenant_id and s.run_id = r.id group by r.id, r.status`,
+  )
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  /** By run and child: the jobs that a worker performed for it. */
+  const performed = new Map<string, Set<string>>()
+  for (const line of readLines(story.workerEffects)) {
+    const { jobId } = JSON.parse(line) as { jobId: string }
+    const child = /^(.+:fan\[\d+\])@\d+$/.exec(jobId)?.[1]
+    if (child) performed.set(child, (performed.get(child) ?? new Set()).add(jobId))
+  }
+  const ids = new Set<string>()
+  for (const { key, runId } of told) {
+    const row = byId.get(runId)
+    if (ids.has(runId)) violations.push(`run ${runId} answers to two keys, one of them ${key}`)
+    ids.add(runId)
+    if (!row) {
+      violations.push(`run ${runId} (${key}) was acknowledged and is gone`)
+      continue
+    }
+    if (row.status !== 'succeeded' || Number(row.steps) !== 3 || Number(row.children) !== FAN)
+      violations.push(
+        `run ${runId} (${key}) is ${row.status} with ${row.steps} steps and ${row.children} children done`,
+      )
+    for (let child = 0; child < FAN; child++) {
+      const jobs = performed.get(`${runId}:fan[${child}]`)?.size ?? 0
+      if (jobs !== 1) violations.push(`child ${child} of run ${runId} (${key}) was done by ${jobs} jobs`)
+    }
+  }
+  // A start whose answer was lost is repeated under its key: more runs than keys would be doubles.
+  if (rows.length > told.length) violations.push(`${rows.length} runs were made of ${told.length} keys`)
+  return told.length
 }
 
 async function checkJobs(ledger: Ledger, story: Story, entries: readonly Entry[], violations: string[]) {
@@ -176,7 +228,8 @@ async function checkJobs(ledger: Ledger, story: Story, entries: readonly Entry[]
       violations.push(`job ${jobId} (${key}) was performed twice under one claim`)
   }
   const doubled = await ledger.rows<{ key: string }>(
-    `select request -> 'meta' ->> 'idempotencyKey' as key from jobs where topic like 'job.campaign.%' group by 1 having count(*) > 1`,
+    `select request -> 'meta' ->> 'idempotencyKey' as key from jobs
+      where topic like 'job.campaign.%' and coalesce(request -> 'meta' ->> 'idempotencyKey', '') <> '' group by 1 having count(*) > 1`,
   )
   violations.push(...doubled.map(({ key }) => `the key ${key} made two jobs`))
   const unbound = await ledger.rows<{ id: string }>(

@@ -24,7 +24,7 @@ export function killReport({
   const total = Object.values(kills).reduce((sum, each) => sum + each, 0)
   const { jobs, held, repeatedJobs, commands, commandsGivenUp, changes, artifacts, auditRows, eventRows, violations } =
     findings
-  const { timersMs } = findings
+  const { runs, timersMs } = findings
   const cell = (of: readonly Recovery[], what: 'served' | 'job' | 'command'): string => {
     const values = of.flatMap((each) => each[what] ?? [])
     return `${seconds(percentile(values, 0.5))} / ${seconds(percentile(values, 0.95))}`
@@ -35,7 +35,7 @@ export function killReport({
   })
   return [
     `Target ${target}${rate === undefined ? '' : `, ${rate} jobs a second`}. Seed ${seed}: ${total} kills in ${took} s (${VICTIMS.map((victim) => `${victim} ${kills[victim]}`).join(', ')}), ${overlapping} of them during the`,
-    `recovery from another. ${jobs} jobs were acknowledged, ${held} of them held for a decision; ${commands} commands ran; ${changes} changes and\n${artifacts} artifacts were acknowledged.`,
+    `recovery from another. ${jobs} jobs were acknowledged, ${held} of them held for a decision; ${commands} commands ran; ${changes} changes and\n${artifacts} artifacts were acknowledged; ${runs} runs of a workflow ended with each child done once.`,
     '',
     '| Killed | undisturbed recoveries | reads again, p50 / p95 | jobs again | commands again |',
     '|---|---|---|---|---|',
@@ -52,7 +52,7 @@ export function killReport({
     ...(timersMs.length === 0
       ? []
       : [
-          `- ${timersMs.length} jobs that only time could end: fired ${seconds(percentile(timersMs, 0.5))} / ${seconds(percentile(timersMs, 0.95))} / ` +
+          `- ${timersMs.length} jobs that only time could end, and delays of runs: fired ${seconds(percentile(timersMs, 0.5))} / ${seconds(percentile(timersMs, 0.95))} / ` +
             `${seconds(percentile(timersMs, 1))} (p50 / p95 / most) after they could`,
         ]),
     `- rows of the trail ${auditRows}, events ${eventRows}, every chain recomputed from its first row`,

@@ -16,6 +16,7 @@ export type Entry =
   | { kind: 'environment'; key: string; id: string }
   | { kind: 'artifact'; pointer: string; content: string }
   | { kind: 'timer'; key: string; jobId: string }
+  | { kind: 'run'; key: string; runId: string }
   | { kind: 'anomaly'; what: string }
 
 export interface Pace {
@@ -32,6 +33,28 @@ export interface Pace {
 /** Of a story with a rate: submits that are not acknowledged yet, at most. Whoever is beyond it waits, as a client of this size would. */
 const MOST_OPEN = 400
 const TICK_MS = 20
+/** Between two runs of the workflow. */
+const RUNS_MS = 1_200
+
+/** Three steps: somebody agrees, a second passes, and a worker does what there is to do for each of these. */
+export const FAN = 20
+export const DELAY_MS = 1_000
+const FLOW = {
+  id: 'campaign-flow',
+  name: 'Campaign',
+  steps: {
+    ask: { type: 'approval' },
+    wait: { type: 'delay', depends_on: ['ask'], delay_sec: DELAY_MS / 1000 },
+    fan: {
+      type: 'worker',
+      topic: 'job.campaign.work',
+      depends_on: ['wait'],
+      for_each: 'input.items',
+      max_parallel: 8,
+      input: { n: '${item}' },
+    },
+  },
+}
 
 /** Answers that say: not now. Everything else but success is told as an anomaly. */
 function isLater({ status, body }: Answer): boolean {
@@ -79,6 +102,7 @@ export class Story {
     this.instanceId = await this.#instance()
     const key = await this.#workerKey()
     this.#worker = await this.#startWorker(key)
+    await this.#until('the workflow', [200, 201], () => this.api.call('POST', '/api/v1/workflows', { body: FLOW }))
     this.#loops = [
       ...(this.#pace.rate === undefined
         ? [this.#every(this.#pace.jobs, () => this.submit())]
@@ -87,6 +111,7 @@ export class Story {
       this.#every(this.#pace.commands, async () => this.#inBackground(this.command())),
       this.#every(this.#pace.changes, () => this.environment()),
       this.#every(this.#pace.changes, () => this.artifact()),
+      this.#every(RUNS_MS, () => this.run()),
     ]
   }
 
@@ -161,6 +186,33 @@ export class Story {
       }),
     )
     this.journal.write({ kind: 'timer', key, jobId: (body as { job_id: string }).job_id })
+  }
+
+  /** One run, started under a key until that is acknowledged, then agreed to. */
+  async run(): Promise<void> {
+    const key = `run-${this.#number++}`
+    const path = `/api/v1/workflows/${FLOW.id}/runs`
+    const { body } = await this.#until(`start of ${key}`, [200, 201], () =>
+      this.api.call('POST', `${path}?idempotency_key=${key}`, {
+        body: { items: Array.from({ length: FAN }, (_, n) => n) },
+      }),
+    )
+    const { run_id: runId } = body as { run_id: string }
+    this.journal.write({ kind: 'run', key, runId })
+    await this.#until(`agreement to ${key}`, [204], async () => {
+      const answer = await this.api.call('POST', `${path}/${runId}/steps/ask/approve`, { body: { approved: true } })
+      if (answer.status !== 409) return answer
+      // The step is not there yet, or the answer that was lost said yes.
+      const step = await this.#stepOf(runId, 'ask')
+      return step === 'succeeded' ? { status: 204, body: null } : { status: 503, body: answer.body }
+    })
+  }
+
+  async #stepOf(runId: string, step: string): Promise<string | undefined> {
+    const { body } = await this.#until(`run ${runId}`, [200], () =>
+      this.api.call('GET', `/api/v1/workflow-runs/${runId}`),
+    )
+    return (body as { steps: Record<string, { status: string }> }).steps[step]?.status
   }
 
   /** Approves one held job, rejects the next. */
