@@ -199,6 +199,23 @@ describe('keys with a meaning', () => {
     expect((await world.call('GET', `/api/v1/jobs/${found}`)).body.state).not.toBe('FAILED')
   })
 
+  test('the total time of a workflow ends its runs', async () => {
+    const steps = { wait: { type: 'delay', delay_sec: 60 } }
+    await world.call('POST', '/api/v1/workflows', { body: { id: 'slow', name: 'slow', timeout_sec: 50, steps } })
+    await put('system', 'default', { timeouts: { workflows: { slow: 1 } } })
+    const { run_id } = (await world.call('POST', '/api/v1/workflows/slow/runs', { body: {} })).body
+    const run = async () => (await world.call('GET', `/api/v1/workflow-runs/${run_id}`)).body
+    await expect.poll(async () => (await run()).status, { timeout: 10_000 }).toBe('timed_out')
+    expect((await run()).error.message).toMatch(/took longer than/)
+    await put('system', 'default', { limits: { max_concurrent_runs: 1 } })
+    expect((await world.call('POST', '/api/v1/workflows/slow/runs', { body: {} })).status).toBe(200)
+    expect(await world.call('POST', '/api/v1/workflows/slow/runs', { body: {} })).toMatchObject({
+      status: 429,
+      body: { error: 'max concurrent runs reached' },
+    })
+    await put('system', 'default', {})
+  })
+
   test('what `safety` forbids is denied at submit and at evaluate, where the configuration says so', async () => {
     await put('team', 'careful', { safety: { denied_topics: ['job.danger.*'] } })
     const submit = async (more: object) => {
