@@ -55,12 +55,15 @@ function pool(options: DbOptions, role: string, max: number, settings = ''): pg.
   return made
 }
 
+/** How long the engine's connections keep a plan. */
+const PLANS_MS = 1000
+
 /** Opens the pools; does not connect before the first use. */
 export function openDb(options: DbOptions): Db {
   const max = options.maxConnections ?? 24
   const tenants = pool(options, 'wh_tenant', max)
   // Batches go by key: without fresh statistics a plan that reads a growing table whole would be kept for minutes.
-  // One plan a statement: planning each batch anew, since it is small, costs more than running it.
+  // One plan a statement, for a second: planning each batch anew, since it is small, costs more than running it.
   const engines = pool(
     options,
     'wh_engine',
@@ -70,8 +73,44 @@ export function openDb(options: DbOptions): Db {
   const auths = pool(options, 'wh_auth', Math.max(4, Math.ceil(max / 4)))
   const readers = pool(options, 'wh_reader', Math.max(4, Math.ceil(max / 4)))
 
-  async function transact<T>(from: pg.Pool, begin: string, tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
-    const client = await from.connect().catch(unavailable)
+  /** When the plans of a connection were last thrown away. */
+  const plannedAt = new WeakMap<pg.PoolClient, number>()
+
+  /** A connection of the engine, whose plans are no older than a second: a table may have grown from nothing since. */
+  async function engineClient(): Promise<pg.PoolClient> {
+    const client = await engines.connect()
+    const now = performance.now()
+    if (now - (plannedAt.get(client) ?? 0) > PLANS_MS) {
+      plannedAt.set(client, now)
+      // On its way with the next statement; it fails with the connection alone.
+      client.query('DISCARD PLANS').catch(() => undefined)
+    }
+    return client
+  }
+
+  async function engineQuery<T extends pg.QueryResultRow>(
+    text: string,
+    values: readonly unknown[],
+  ): Promise<pg.QueryResult<T>> {
+    const client = await engineClient().catch(unavailable)
+    let broken: Error | undefined
+    try {
+      return await client.query<T>(prepared(text, values))
+    } catch (error) {
+      if (isUnavailable(error)) broken = error instanceof Error ? error : new Error(String(error))
+      return unavailable(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  async function transact<T>(
+    connect: () => Promise<pg.PoolClient>,
+    begin: string,
+    tenantId: string,
+    work: (tx: Tx) => Promise<T>,
+  ): Promise<T> {
+    const client = await connect().catch(unavailable)
     let broken: Error | undefined
     const hooks: (() => void)[] = []
     let result: T
@@ -114,15 +153,22 @@ export function openDb(options: DbOptions): Db {
   return {
     tenant(tenantId, work) {
       if (!UUID.test(tenantId)) throw new Error('A tenant id must be a uuid')
-      return once(() => transact(tenants, `BEGIN; SET LOCAL app.tenant = '${tenantId}'`, tenantId, work))
+      return once(() =>
+        transact(() => tenants.connect(), `BEGIN; SET LOCAL app.tenant = '${tenantId}'`, tenantId, work),
+      )
     },
-    engine: (work) => once(() => transact(engines, 'BEGIN', '', work)),
+    engine: (work) => once(() => transact(engineClient, 'BEGIN', '', work)),
     engineQuery: <T extends pg.QueryResultRow>(text: string, values: readonly unknown[]) =>
-      once(() => engines.query<T>(prepared(text, values)).catch(unavailable)),
-    auth: (work) => once(() => transact(auths, 'BEGIN', '', work)),
+      once(() => engineQuery<T>(text, values)),
+    auth: (work) => once(() => transact(() => auths.connect(), 'BEGIN', '', work)),
     async big(tenantId, build) {
       if (!UUID.test(tenantId)) throw new Error('A tenant id must be a uuid')
-      return transact(readers, 'BEGIN READ ONLY', tenantId, (tx) => tx.many(build(tenantId)))
+      return transact(
+        () => readers.connect(),
+        'BEGIN READ ONLY',
+        tenantId,
+        (tx) => tx.many(build(tenantId)),
+      )
     },
     async dedicated() {
       const client = new pg.Client({
