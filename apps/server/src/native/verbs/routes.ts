@@ -7,7 +7,7 @@ import { policyRequest } from '../../kernel/jobs/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 
 /** Verbs and what policy would say of them. */
-export const routes = ({ db, jobs, policy }: Kernel) =>
+export const routes = ({ db, jobs, policy, tenantConfig }: Kernel) =>
   serve('native', native.verbs, {
     listVerbs: ({ principal }) => ({
       items: jobs
@@ -46,7 +46,9 @@ export const routes = ({ db, jobs, policy }: Kernel) =>
         },
         facts,
       )
-      const { decision, trace, why } = await policy.explain(principal.tenantId, question)
+      const { safety } = await tenantConfig.effective(principal.tenantId)
+      const asked = safety ? { ...question, effectiveConfig: safety } : question
+      const { decision, trace, why } = await policy.explain(principal.tenantId, asked)
       return {
         decision: decision.decision,
         why,
