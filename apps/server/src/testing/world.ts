@@ -51,6 +51,8 @@ export interface World {
   clock: ReturnType<typeof testClock> | undefined
   databaseUrl: string
   call(method: string, path: string, options?: CallOptions): Promise<Answer>
+  /** Somebody else: a new user of a tenant, with a key of theirs. The built-in keys all belong to one person. */
+  person(tenant: TestTenant, name: string, role?: string): Promise<string>
   /** The principal behind a key. */
   principal(key: string): Promise<Principal>
   close(): Promise<void>
@@ -124,6 +126,18 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     clock,
     databaseUrl: database.url,
     principal: (key) => kernel.authenticator.opaque(key),
+    person: (tenant, name, role = 'admin') => {
+      const now = kernel.clock.now()
+      return kernel.db.auth(async (tx) => {
+        const user = await createUser(tx, now, {
+          tenantId: tenant.id,
+          username: name,
+          password: 'Test-password-1',
+          role,
+        })
+        return (await createKey(tx, now, { tenantId: tenant.id, ownerId: user.id, name, admin: true })).token
+      })
+    },
     async call(method, path, { as = a.keys.admin, body, headers = {} } = {}) {
       const response = await fetch(`${url}${path}`, {
         method,

@@ -1,7 +1,6 @@
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { createKey, createUser } from '../../kernel/identity/index.ts'
 import { putDocument } from '../../kernel/policy/index.ts'
 import { capWorker, type CapWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
@@ -27,18 +26,9 @@ beforeAll(async () => {
       return { resultPtr: made.body.artifact_ptr, executionMs: 5n }
     },
   })
-  const now = world.kernel.clock.now()
-  bob = await world.kernel.db.auth(async (tx) => {
-    const user = await createUser(tx, now, {
-      tenantId: world.a.id,
-      username: 'bob',
-      password: 'Test-password-1',
-      role: 'admin',
-    })
-    return (await createKey(tx, now, { tenantId: world.a.id, ownerId: user.id, name: 'bob', admin: true })).token
-  })
+  bob = await world.person(world.a, 'bob')
   await world.kernel.db.tenant(world.a.id, (tx) =>
-    putDocument(tx, now, {
+    putDocument(tx, world.kernel.clock.now(), {
       id: 'secops/test',
       enabled: true,
       content: `version: "1"

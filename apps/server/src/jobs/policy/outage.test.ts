@@ -2,7 +2,6 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startKernel } from '../../composition.ts'
 import { sql } from '../../kernel/db/index.ts'
-import { createKey, createUser } from '../../kernel/identity/index.ts'
 import { openKernel } from '../../kernel/kernel.ts'
 import { putDocument } from '../../kernel/policy/index.ts'
 import { type CapWorker, capWorker } from '../../testing/cap-worker.ts'
@@ -20,16 +19,7 @@ beforeAll(async () => {
   world = await openWorld()
   owner = new pg.Client({ connectionString: world.databaseUrl })
   await owner.connect()
-  const now = world.kernel.clock.now()
-  bob = await world.kernel.db.auth(async (tx) => {
-    const user = await createUser(tx, now, {
-      tenantId: world.a.id,
-      username: 'bob',
-      password: 'Test-password-1',
-      role: 'admin',
-    })
-    return (await createKey(tx, now, { tenantId: world.a.id, ownerId: user.id, name: 'bob', admin: true })).token
-  })
+  bob = await world.person(world.a, 'bob')
 })
 afterAll(async () => {
   await owner.end()

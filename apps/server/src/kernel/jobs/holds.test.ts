@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { capWorker, type CapWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { sql } from '../db/index.ts'
-import { createKey, createUser, type Principal } from '../identity/index.ts'
+import type { Principal } from '../identity/index.ts'
 import { putDocument } from '../policy/index.ts'
 import type { Verb } from './verb.ts'
 
@@ -31,19 +31,7 @@ const guarded: Verb<typeof Nothing, typeof Nothing> = {
 }
 
 /** A second person with an administrator's key. */
-async function person(name: string): Promise<Principal> {
-  const now = world.kernel.clock.now()
-  const token = await world.kernel.db.auth(async (tx) => {
-    const user = await createUser(tx, now, {
-      tenantId: world.a.id,
-      username: name,
-      password: 'Test-password-1',
-      role: 'admin',
-    })
-    return (await createKey(tx, now, { tenantId: world.a.id, ownerId: user.id, name, admin: true })).token
-  })
-  return world.principal(token)
-}
+const person = async (name: string): Promise<Principal> => world.principal(await world.person(world.a, name))
 
 async function policy(rules: string): Promise<void> {
   const content = `version: "1"\nrules:\n${rules}`

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createKey, createUser } from '../../kernel/identity/index.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
 let world: World
@@ -7,16 +6,7 @@ let world: World
 let bob: string
 beforeAll(async () => {
   world = await openWorld()
-  const now = world.kernel.clock.now()
-  bob = await world.kernel.db.auth(async (tx) => {
-    const user = await createUser(tx, now, {
-      tenantId: world.a.id,
-      username: 'bob',
-      password: 'Test-password-1',
-      role: 'admin',
-    })
-    return (await createKey(tx, now, { tenantId: world.a.id, ownerId: user.id, name: 'bob', admin: true })).token
-  })
+  bob = await world.person(world.a, 'bob')
   await world.call('POST', '/api/v1/workflows', {
     as: world.a.keys.admin,
     body: { id: 'ask', steps: { sure: { type: 'approval', name: 'Are you sure?' } } },
