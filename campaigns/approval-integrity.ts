@@ -43,6 +43,8 @@ const WAYS = [
   'approved by the role that the rule names',
   'approved by two of two',
   'asker',
+  'asker through somebody else',
+  'for whom somebody else asked',
   'other tenant',
   'no right to decide',
   'ended credential',
@@ -69,6 +71,12 @@ const WAYS = [
   'policy stays between approval and dispatch',
 ] as const
 type Way = (typeof WAYS)[number]
+
+const WORKER_ALONE = new Set<Way>([
+  'context pointer overwritten',
+  'other arguments under the same key',
+  'for whom somebody else asked',
+])
 
 /** The label by which a wave's policy finds the jobs that it changes its mind about. */
 const AFTER: Partial<Record<Way, string>> = {
@@ -125,7 +133,7 @@ export function integrityCampaign({
       const gate = GATES[way]
       const late = way.includes('between approval and dispatch')
       // Where the way is about what only a worker's job has, or about when a worker takes it.
-      const mayBeVerb = !late && way !== 'context pointer overwritten' && way !== 'other arguments under the same key'
+      const mayBeVerb = !late && !WORKER_ALONE.has(way)
       return {
         topic: late
           ? `job.integrity.late.${wave}`
@@ -147,7 +155,9 @@ export function integrityCampaign({
     /** The whole attempt, or, for the ways that wait for the wave's policy, its part before: the rest is returned. */
     async function attempt(way: Way, number: number, wave: number): Promise<(() => Promise<void>) | undefined> {
       const wish = asked(way, number, wave)
-      const { jobId, digest, status } = await stage.ask(wish, `key-${number}`)
+      const through =
+        way === 'for whom somebody else asked' ? { as: key(bob), headers: { 'x-on-behalf-of': 'alice' } } : undefined
+      const { jobId, digest, status } = await stage.ask(wish, `key-${number}`, through)
       expect(way, 'the submission', status, 200)
       if (status !== 200) return undefined
       const made: Case = { way, jobId, digest, fate: 'never' }
@@ -178,6 +188,16 @@ export function integrityCampaign({
           await approve(alice.keys[0], 'the asker', 403)
           await approve(alice.keys[1], 'another key of the asker', 403)
           return undefined
+        case 'asker through somebody else':
+          // Bob's service agrees because Alice, who asked, tells it to.
+          expect(way, 'a service', await stage.vote(key(bob), jobId, 'approve', { 'x-on-behalf-of': 'alice' }), 403)
+          return undefined
+        case 'for whom somebody else asked':
+          made.fate = 'runs'
+          await approve(key(alice), 'the one for whom it was asked', 403)
+          await approve(key(bob), 'the one through whom it was asked', 403)
+          await approve(key(carol), 'somebody else', 200)
+          return undefined
         case 'other tenant':
           await approve(random.of([b.keys.admin, b.keys['platform-admin'], b.keys.approver]), 'a stranger', 404)
           return undefined
@@ -201,7 +221,7 @@ export function integrityCampaign({
           return undefined
         case 'approval replayed': {
           made.fate = 'runs'
-          const repeat = `replay-${number}`
+          const repeat = { 'idempotency-key': `replay-${number}` }
           const who = key(bob)
           expect(way, 'the approval', await stage.vote(who, jobId, 'approve', repeat), 200)
           expect(way, 'the approval again', await stage.vote(who, jobId, 'approve', repeat), 409, 200)

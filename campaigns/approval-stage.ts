@@ -133,7 +133,11 @@ export class Stage {
   }
 
   /** Alice asks. Returns the job and the digest of exactly what she asked for. */
-  async ask(asked: Asked, key?: string): Promise<{ jobId: string; digest: string; status: number }> {
+  async ask(
+    asked: Asked,
+    key?: string,
+    through?: { as: string; headers: Record<string, string> },
+  ): Promise<{ jobId: string; digest: string; status: number }> {
     const { world, people } = this
     if (asked.topic === VERB_TOPIC) {
       const verb = world.kernel.jobs.verb(VERB_TOPIC)
@@ -146,6 +150,7 @@ export class Stage {
     }
     const { status, body } = await world.call('POST', '/api/v1/jobs', {
       as: people.alice.keys[0],
+      ...through,
       body: {
         prompt: asked.prompt,
         topic: asked.topic,
@@ -159,11 +164,16 @@ export class Stage {
     return { jobId: body.job_id, digest: digest(asked), status }
   }
 
-  async vote(as: string | null, jobId: string, what: 'approve' | 'reject', key?: string): Promise<number> {
+  async vote(
+    as: string | null,
+    jobId: string,
+    what: 'approve' | 'reject',
+    headers: Record<string, string> = {},
+  ): Promise<number> {
     const { status } = await this.world.call('POST', `/api/v1/approvals/${jobId}/${what}`, {
       as,
       body: { reason: 'campaign' },
-      ...(key === undefined ? {} : { headers: { 'idempotency-key': key } }),
+      headers,
     })
     return status
   }

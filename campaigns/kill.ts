@@ -16,6 +16,8 @@ export interface KillOptions {
   target?: Target
   /** Jobs a second; absent: the slow story, in which every entry of the journal is synced. */
   rate?: number
+  /** No more is killed after so many minutes; the report says how many were. */
+  minutes?: number
   pace?: Pace
   /** The worker publishes its results once and asks nothing. */
   plainWorker?: boolean
@@ -61,6 +63,7 @@ export async function killCampaign({
   seed,
   target = 'any',
   rate,
+  minutes = 18,
   pace = PACE,
   plainWorker = false,
   say = () => undefined,
@@ -103,7 +106,7 @@ export async function killCampaign({
     await story.begin()
     prober = new Prober(installation.url, installation.connection.admin.apiKey)
     say(`the story runs in ${installation.home}`)
-    for (let number = 1; number <= kills; number++) {
+    for (let number = 1; number <= kills && Date.now() - began < minutes * 60_000; number++) {
       const hit: Hit = target === 'any' ? random.of(VICTIMS) : target
       await pause(target === 'any' ? random.whole(300, 2500) : random.whole(100, 900))
       const killedAt = Date.now()

@@ -14,6 +14,7 @@ const { values, positionals } = parseArgs({
     turns: { type: 'string', default: '20' },
     target: { type: 'string', default: 'any' },
     rate: { type: 'string' },
+    minutes: { type: 'string', default: '18' },
     kills: { type: 'string', default: '50' },
     keep: { type: 'boolean', default: false },
     'plain-worker': { type: 'boolean', default: false },
@@ -31,13 +32,15 @@ interface Outcome {
 /** Each is loaded alone: those with a world in this process read times from PostgreSQL as the server does, the others as they are. */
 const CAMPAIGNS: Readonly<Record<string, { usage: string; run(): Promise<Outcome> }>> = {
   kill: {
-    usage: '[--kills 50] [--target any|server|postgres|nats|agent|together] [--rate 300] [--plain-worker] [--keep]',
+    usage:
+      '[--kills 50] [--target any|server|postgres|nats|agent|together] [--rate 300] [--minutes 18] [--plain-worker] [--keep]',
     async run() {
       const [{ killCampaign, TARGETS }, { killReport }] = [await import('./kill.ts'), await import('./report.ts')]
       const target = TARGETS.find((each) => each === values.target)
       if (!target) throw new Error(`There is no target ${values.target}; there are ${TARGETS.join(', ')}`)
       const rate = values.rate === undefined ? {} : { rate: Number(values.rate) }
-      const report = await killCampaign({ ...installed, kills: Number(values.kills), target, ...rate })
+      const [kills, minutes] = [Number(values.kills), Number(values.minutes)]
+      const report = await killCampaign({ ...installed, kills, minutes, target, ...rate })
       return { report: killReport(report), violations: report.findings.violations }
     },
   },

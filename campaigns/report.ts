@@ -35,7 +35,7 @@ export function killReport({
   })
   return [
     `Target ${target}${rate === undefined ? '' : `, ${rate} jobs a second`}. Seed ${seed}: ${total} kills in ${took} s (${VICTIMS.map((victim) => `${victim} ${kills[victim]}`).join(', ')}), ${overlapping} of them during the`,
-    `recovery from another. ${jobs} jobs were acknowledged, ${held} of them held for a decision; ${commands} commands ran; ${changes} changes and\n${artifacts} artifacts were acknowledged; ${runs} runs of a workflow ended with each child done once.`,
+    `recovery from another. ${jobs} jobs were acknowledged (${Math.round(jobs / took)} a second over the whole time, recoveries included), ${held} of them held for a decision; ${commands} commands ran; ${changes} changes and\n${artifacts} artifacts were acknowledged; ${runs} runs of a workflow ended with each child done once.`,
     '',
     '| Killed | undisturbed recoveries | reads again, p50 / p95 | jobs again | commands again |',
     '|---|---|---|---|---|',

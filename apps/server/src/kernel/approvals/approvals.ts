@@ -45,6 +45,8 @@ export interface Approval {
   requestedBy: string
   /** The person behind `requestedBy`. */
   requestedFor: string
+  /** Everyone in whose name it was asked: the caller, whom it belongs to, and for whom it acted. */
+  requestedChain: string[]
   requestedName: string
   show: Record<string, unknown>
   state: ApprovalState
@@ -105,11 +107,16 @@ export interface Approvals {
 }
 
 const columns = sql`id, kind, ref_id as "refId", hash, snapshot, rule_id as "ruleId", rule_digest as "ruleDigest", reason, required, stage, roles,
-  allow_self as "allowSelf", requested_by as "requestedBy", requested_for as "requestedFor", requested_name as "requestedName", show, state,
+  allow_self as "allowSelf", requested_by as "requestedBy", requested_for as "requestedFor", requested_chain as "requestedChain", requested_name as "requestedName", show, state,
   created_at as "createdAt", expires_at as "expiresAt", decided_at as "decidedAt"`
 
 /** The person (or service) that a principal stands for: all keys of one owner are one. */
 export const personOf = (principal: Principal): string => principal.ownerId ?? principal.id
+
+/** Everyone whose will an act of this principal may be: whoever asks a service to agree has agreed. */
+const standingFor = ({ id, ownerId, onBehalfOf }: Principal): string[] => [
+  ...new Set([id, ...(ownerId === undefined ? [] : [ownerId]), ...onBehalfOf]),
+]
 
 export function openApprovals({ db, clock }: { db: Db; clock: Clock }): Approvals {
   const handlers = new Map<ApprovalKind, OnDecided>()
@@ -152,9 +159,9 @@ export function openApprovals({ db, clock }: { db: Db; clock: Clock }): Approval
       try {
         const made = await tx.one<Approval>(sql`
           insert into approvals (tenant_id, id, kind, ref_id, hash, snapshot, rule_id, rule_digest, reason, required, roles, allow_self,
-            requested_by, requested_for, requested_name, show, created_at, expires_at)
+            requested_by, requested_for, requested_chain, requested_name, show, created_at, expires_at)
           values (${tx.tenantId}, ${ids.next()}, ${ask.kind}, ${ask.refId}, ${ask.hash}, ${ask.snapshot ?? ''}, ${ask.ruleId ?? ''},
-            ${ask.ruleDigest ?? ''}, ${ask.reason ?? ''}, ${ask.required}, ${roles}, ${allowSelf}, ${requester.id}, ${personOf(requester)},
+            ${ask.ruleDigest ?? ''}, ${ask.reason ?? ''}, ${ask.required}, ${roles}, ${allowSelf}, ${requester.id}, ${personOf(requester)}, ${standingFor(requester)},
             ${requester.name}, ${jsonb(ask.show)}, ${at(now)}, ${at(ask.expiresAt)})
           returning ${columns}`)
         await publish(tx, {
@@ -269,7 +276,7 @@ const resolved = (approval: Approval): Fault =>
     { message: 'approval already resolved', extra: { code: 'approval_already_resolved' } },
   )
 
-/** Who may vote: the permission, one of the roles where some are named, and not the one who asked (decisions D5). */
+/** Who may vote: the permission, one of the roles where some are named, and not the one who asked, nor anybody through whom or for whom (decisions D5). */
 function refuseIneligible(principal: Principal, approval: Approval): void {
   if (!can(principal, 'approval:decide'))
     throw new Fault('PERM_DENIED', { required: 'approval:decide', roles: principal.roles })
@@ -279,6 +286,7 @@ function refuseIneligible(principal: Principal, approval: Approval): void {
       { roles: approval.roles },
       { message: `only ${approval.roles.join(' or ')} may decide this` },
     )
-  if (!approval.allowSelf && personOf(principal) === approval.requestedFor)
+  const asked = [approval.requestedFor, ...approval.requestedChain]
+  if (!approval.allowSelf && standingFor(principal).some((each) => asked.includes(each)))
     throw new Fault('PERM_SELF_APPROVAL', { requestedBy: approval.requestedName })
 }
