@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { check, type Findings } from './checks.ts'
+import { check, type Findings, type Outage } from './checks.ts'
 import { Installation } from './installation.ts'
 import { readLines } from './journal.ts'
 import { Random } from './random.ts'
@@ -53,6 +53,7 @@ export async function damageCampaign({
   const began = Date.now()
   const installation = await Installation.make()
   const done: Turn[] = []
+  const outages: Outage[] = []
   let story: Story | undefined
   try {
     const first = await installation.start()
@@ -63,6 +64,7 @@ export async function damageCampaign({
       const how = turn % 2 === 0 ? 'deleted' : 'flipped'
       const stop = random.of(STOPS)
       await burst(story, jobs)
+      const from = Date.now()
       if (stop === 'bus and server killed') await installation.kill('nats')
       if (stop === 'orderly') await installation.stop()
       else {
@@ -75,11 +77,12 @@ export async function damageCampaign({
       const outcome = await installation.start()
       if (outcome !== 'up')
         throw new Error(`the start after the damage ${outcome}:\n${installation.output.slice(-4000)}`)
+      outages.push({ from, until: Date.now() })
       done.push({ how, stop, file, undelivered, upMs: Date.now() - startedAt })
       say(`${turn + 1}: ${stop}, ${how} ${file}; ${undelivered} undelivered; up after ${Date.now() - startedAt} ms`)
     }
     await story.settle()
-    const findings = await check(installation, story)
+    const findings = await check(installation, story, 120_000, outages)
     findings.violations.push(...installation.endedByItself)
     await story.close()
     story = undefined

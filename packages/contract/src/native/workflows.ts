@@ -88,7 +88,7 @@ export const workflows = area({
     permission: 'workflow:read',
     rate: 'native',
     params: Type.Object({ id: Id }),
-    query: Type.Object({ revision: Type.Optional(Type.Integer({ minimum: 1 })) }),
+    query: Type.Object({ revision: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })) }),
     reply: PlanShape,
     faults: ['RES_NOT_FOUND'],
   },
