@@ -13,6 +13,7 @@ import { routes as principals } from './principals/routes.ts'
 import { routes as queues } from './queues/routes.ts'
 import { routes as roleBindings } from './role-bindings/routes.ts'
 import { routes as session } from './session/routes.ts'
+import { routes as tenantSettings } from './tenant-settings/routes.ts'
 import { routes as tokens } from './tokens/routes.ts'
 import { routes as traces } from './traces/routes.ts'
 import { routes as trail } from './trail/routes.ts'
@@ -30,6 +31,7 @@ export const nativeRoutes = (kernel: Kernel): Bound[] => [
   ...oidc(kernel),
   ...roleBindings(kernel),
   ...principals(kernel),
+  ...tenantSettings(),
   ...policy(kernel),
   ...join(kernel),
   ...trail(kernel),

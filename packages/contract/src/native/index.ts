@@ -11,6 +11,7 @@ import { principals } from './principals.ts'
 import { queues } from './queues.ts'
 import { roleBindings } from './role-bindings.ts'
 import { session } from './session.ts'
+import { tenantSettings } from './tenant-settings.ts'
 import { tokens } from './tokens.ts'
 import { traces } from './traces.ts'
 import { trail } from './trail.ts'
@@ -34,6 +35,7 @@ export const native = {
   oidc,
   roleBindings,
   principals,
+  tenantSettings,
   policy,
   join,
   trail,
