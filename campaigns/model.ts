@@ -2,10 +2,11 @@ import * as fc from 'fast-check'
 import { MUST_SEE, playRun, type Seen as SeenRuns } from '../apps/server/src/kernel/workflows/run-model.ts'
 import { runSpecs } from '../apps/server/src/kernel/workflows/run-model-plans.ts'
 import { playApprovals } from '../apps/server/src/testing/models/approvals.ts'
+import { playJobs } from '../apps/server/src/testing/models/jobs.ts'
 import { playLocks } from '../apps/server/src/testing/models/locks.ts'
 import { withWorld } from './world.ts'
 
-export const SUBJECTS = ['run', 'lock', 'approval'] as const
+export const SUBJECTS = ['run', 'job', 'approval', 'lock'] as const
 export type Subject = (typeof SUBJECTS)[number]
 
 export interface ModelReport {
@@ -54,6 +55,11 @@ const PLAYS: Readonly<Record<Subject, (options: { sequences: number; seed: numbe
     const divergences = details.failed ? [fc.defaultReportMessage(details) ?? 'a run diverged'] : []
     return Promise.resolve({ divergences, seen, wanted: MUST_SEE })
   },
+  job: (options) =>
+    withWorld({}, async (world) => {
+      const { divergences, seen, wanted } = await playJobs(world, { ...options, lanes: 48 })
+      return { divergences, seen: seen.counts, wanted }
+    }),
   lock: (options) =>
     withWorld({}, async (world) => {
       const { divergences, seen, wanted } = await playLocks(world, { ...options, lanes: 6 })

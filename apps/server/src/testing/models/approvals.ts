@@ -101,19 +101,25 @@ const sequence = fc
   .map(([first, rest]): Command[] => [first, ...rest])
 
 const MUST_SEE: readonly string[] = [
-  ...['voted', 'approved', 'rejected', 'PERM_DENIED', 'PERM_APPROVER', 'PERM_SELF_APPROVAL', 'RES_CONFLICT'].map(
-    (told) => `decide ${told}`,
-  ),
-  ...[
-    'withdraw withdrawn',
-    'withdraw nothing',
-    'expire expired',
-    'expire nothing',
-    'rebind rebound',
-    'asked again',
-    'open already',
-  ],
-  ...['race', 'votes of before do not count', 'a changed mind', 'one person twice', 'too late'],
+  'decide voted',
+  'decide approved',
+  'decide rejected',
+  'decide PERM_DENIED',
+  'decide PERM_APPROVER',
+  'decide PERM_SELF_APPROVAL',
+  'decide RES_CONFLICT',
+  'withdraw withdrawn',
+  'withdraw nothing',
+  'expire expired',
+  'expire nothing',
+  'rebind rebound',
+  'asked again',
+  'open already',
+  'race',
+  'votes of before do not count',
+  'a changed mind',
+  'one person twice',
+  'too late',
 ]
 
 const isOpen = (model: Model | undefined): model is Model => model?.state === 'open'

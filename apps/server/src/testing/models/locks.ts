@@ -71,8 +71,19 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 /** All that must have been seen in a campaign. */
 const MUST_SEE: readonly string[] = [
-  ...['acquire new', 'acquire held', 'acquire RES_CONFLICT', 'release nobody', 'release held', 'release RES_CONFLICT'],
-  ...['renew held', 'renew RES_CONFLICT', 'renew RES_NOT_FOUND', 'joined', 'upgraded', 'taken after its time', 'race'],
+  'acquire new',
+  'acquire held',
+  'acquire RES_CONFLICT',
+  'release nobody',
+  'release held',
+  'release RES_CONFLICT',
+  'renew held',
+  'renew RES_CONFLICT',
+  'renew RES_NOT_FOUND',
+  'joined',
+  'upgraded',
+  'taken after its time',
+  'race',
 ]
 
 function apply(lock: Held | undefined, { kind, owner: who, ...rest }: Act, now: number): [Told, Held | undefined] {
