@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ask } from './client.ts'
 import { keys } from './keys.ts'
-import type { ApprovalItem, DecisionRecord, JobDetail, JobRecord } from './wire.ts'
+import type { DecisionRecord, JobDetail, JobRecord } from './wire.ts'
 
 /** Jobs, newest first, page by page. */
 export function useJobs(state: string, topic: string) {
@@ -66,44 +66,5 @@ export function useRemediate(id: string) {
         body: remediationId ? { remediation_id: remediationId } : {},
       }),
     onSettled: () => cache.invalidateQueries({ queryKey: keys.jobs }),
-  })
-}
-
-/** What waits for a decision, newest first. */
-export function useApprovals(on = true) {
-  return useQuery({
-    queryKey: keys.approvals,
-    enabled: on,
-    refetchInterval: 30_000,
-    queryFn: async () => {
-      const answer = await ask<{ items: ApprovalItem[]; next_cursor: number | null }>(
-        'jobs',
-        'GET',
-        '/api/v1/approvals',
-        {
-          query: { limit: 100 },
-        },
-      )
-      return {
-        items: answer.items.map((item) => ({ ...item, job_id: item.job_id ?? item.job.id })),
-        more: answer.next_cursor !== null,
-      }
-    },
-  })
-}
-
-/** Approves or rejects exactly the job that was shown. */
-export function useDecide() {
-  const cache = useQueryClient()
-  return useMutation({
-    mutationFn: (input: { jobId: string; verdict: 'approve' | 'reject'; reason: string }) =>
-      ask<{ job_id: string }>('jobs', 'POST', `/api/v1/approvals/${encodeURIComponent(input.jobId)}/${input.verdict}`, {
-        body: input.reason ? { reason: input.reason } : {},
-      }),
-    onSettled: () =>
-      Promise.all([
-        cache.invalidateQueries({ queryKey: keys.approvals }),
-        cache.invalidateQueries({ queryKey: keys.jobs }),
-      ]),
   })
 }

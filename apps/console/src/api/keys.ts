@@ -20,7 +20,7 @@ export const keys = {
   job: (id: string) => ['jobs', 'one', id],
   decisions: (id: string) => ['jobs', 'decisions', id],
   trace: (id: string) => ['jobs', 'trace', id],
-  approvals: ['approvals'],
+  inbox: ['inbox'],
   queues: ['queues'],
   deadLetters: ['dead-letters'],
   locks: ['locks'],

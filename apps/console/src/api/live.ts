@@ -89,7 +89,7 @@ function flush(pending: Pending) {
   if (pending.jobs.size > 0) {
     void queryClient.invalidateQueries({ queryKey: [...keys.jobs, 'list'] })
     void queryClient.invalidateQueries({ queryKey: [...keys.jobs, 'trace'] })
-    void queryClient.invalidateQueries({ queryKey: keys.approvals })
+    void queryClient.invalidateQueries({ queryKey: keys.inbox })
     for (const id of pending.jobs) {
       void queryClient.invalidateQueries({ queryKey: keys.job(id) })
       void queryClient.invalidateQueries({ queryKey: keys.decisions(id) })

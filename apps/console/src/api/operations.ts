@@ -12,9 +12,10 @@ export type TraceSpans = Awaited<ReturnType<typeof client.native.traces.traceSpa
 export type BulkReply = Awaited<ReturnType<typeof client.native.bulk.cancelJobs>>
 
 /** What waits where, and who would take it. */
-export function useQueues() {
+export function useQueues(on = true) {
   return useQuery({
     queryKey: keys.queues,
+    enabled: on,
     refetchInterval: 5000,
     queryFn: ({ signal }) => client.native.queues.overview({ signal }),
   })
@@ -60,9 +61,10 @@ interface DeadPage {
 }
 
 /** Jobs that ended without success, newest first. */
-export function useDeadLetters(filter: { topic?: string; reason_code?: string }) {
+export function useDeadLetters(filter: { topic?: string; reason_code?: string }, on = true) {
   return useInfiniteQuery({
     queryKey: [...keys.deadLetters, filter],
+    enabled: on,
     refetchInterval: 15_000,
     initialPageParam: undefined as number | undefined,
     maxPages: 20,

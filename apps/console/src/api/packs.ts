@@ -3,9 +3,10 @@ import type { MarketplacePack, PackRecord } from '@wheelhouse/contract/jobs/pack
 import { ask, client } from './client.ts'
 import { keys } from './keys.ts'
 
-export function usePacks() {
+export function usePacks(on = true) {
   return useQuery({
     queryKey: [...keys.packs, 'installed'],
+    enabled: on,
     queryFn: ({ signal }) => client.jobs.packs.listPacks({ signal }),
   })
 }

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { PolicyCheckBody } from '@wheelhouse/contract/jobs/policy'
-import type { WhatIfBody } from '@wheelhouse/contract/native/policy'
+import type { WhatIfBody, WhatIfReply } from '@wheelhouse/contract/native/policy'
 import { client } from './client.ts'
 import { keys } from './keys.ts'
 
@@ -75,9 +75,9 @@ export function simulate(id: string, content: string, request: PolicyCheckBody):
   return client.jobs.policyBundles.simulatePolicyBundle({ params: { id: inPath(id) }, body: { request, content } })
 }
 
-/** A draft tried on what was really decided. */
-export function useWhatIf() {
-  return useMutation({ mutationFn: (body: WhatIfBody) => client.native.policy.policyWhatIf({ body }) })
+/** A draft tried on what was really decided; an answer that is not complete goes on with its cursor. */
+export function whatIf(body: WhatIfBody, signal: AbortSignal): Promise<WhatIfReply> {
+  return client.native.policy.policyWhatIf({ body, signal })
 }
 
 export function usePolicyHistory() {

@@ -230,19 +230,6 @@ export interface DecisionRecord {
   checked_at?: number
 }
 
-export interface ApprovalItem {
-  job: JobRecord
-  job_id: string
-  decision: Decision
-  policy_snapshot: string
-  policy_rule_id: string
-  policy_reason: string
-  constraints: Record<string, unknown> | null
-  job_hash: string
-  approval_required: boolean
-  approval_ref: string
-}
-
 /** jobs.md §19.1: one bus packet in protobuf JSON. */
 export interface StreamFrame {
   traceId?: string

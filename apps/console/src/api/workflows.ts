@@ -6,9 +6,10 @@ import { keys } from './keys.ts'
 const ACTIVE_MS = 2000
 
 /** Definitions, the most recently saved first. */
-export function useWorkflows() {
+export function useWorkflows(on = true) {
   return useQuery({
     queryKey: [...keys.workflows, 'list'],
+    enabled: on,
     refetchInterval: 30_000,
     queryFn: ({ signal }) => client.jobs.workflows.listWorkflows({ query: { limit: 500 }, signal }),
   })
@@ -54,12 +55,13 @@ export function useVersion(id: string, revision: number | undefined) {
   })
 }
 
-/** How the last week's runs ended, by workflow. */
-export function useRunCounts() {
+/** How the runs of the last days ended, by workflow. */
+export function useRunCounts(days: number, on = true) {
   return useQuery({
-    queryKey: [...keys.runs, 'counts'],
+    queryKey: [...keys.runs, 'counts', days],
+    enabled: on,
     refetchInterval: 30_000,
-    queryFn: ({ signal }) => client.native.workflows.runCounts({ query: { days: 7 }, signal }),
+    queryFn: ({ signal }) => client.native.workflows.runCounts({ query: { days }, signal }),
   })
 }
 
@@ -177,20 +179,6 @@ export function useCancelRun(run: { id: string; workflow_id: string }) {
   return useMutation({
     mutationFn: () => client.jobs.runs.cancelRun({ params: { id: run.workflow_id, run_id: run.id } }),
     onSettled: () => cache.invalidateQueries({ queryKey: keys.runs }),
-  })
-}
-
-/** Decides a step that waits for people, with the value that it asks for. */
-export function useDecideStep(run: { id: string; workflow_id: string }) {
-  const cache = useQueryClient()
-  return useMutation({
-    mutationFn: ({ step, ...body }: { step: string; approved: boolean; reason?: string; value?: unknown }) =>
-      client.jobs.runs.approveStep({ params: { id: run.workflow_id, run_id: run.id, step_id: step }, body }),
-    onSettled: () =>
-      Promise.all([
-        cache.invalidateQueries({ queryKey: keys.runs }),
-        cache.invalidateQueries({ queryKey: keys.approvals }),
-      ]),
   })
 }
 

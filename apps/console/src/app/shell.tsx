@@ -1,16 +1,13 @@
 import { Outlet, useNavigate, useRouter } from '@tanstack/react-router'
-import { Keyboard, LogOut, Moon, Plus, Sun } from 'lucide-react'
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { onSignedOut, queryClient } from '../api/client.ts'
-import { useFleetStats, useInstances } from '../api/fleet.ts'
-import { useApprovals } from '../api/jobs.ts'
+import { useFleetStats } from '../api/fleet.ts'
+import { useInbox } from '../api/inbox.ts'
 import { keys } from '../api/keys.ts'
 import { useLive, useLiveSockets } from '../api/live.ts'
 import { useSignIn, useStatus, type Session } from '../api/session.ts'
-import { instanceState } from '../features/fleet/instance-state.ts'
 import { span } from '../ui/age.ts'
 import { useNow } from '../ui/clock.ts'
-import type { PaletteEntry } from '../ui/command-palette.tsx'
 import { useKeys } from '../ui/keys.tsx'
 import { ShortcutsSheet } from '../ui/shortcuts-sheet.tsx'
 import { useRefusal } from './allowed.ts'
@@ -20,17 +17,15 @@ import { setPreferences, usePreferences } from './preferences.ts'
 import { SECTIONS } from './sections.ts'
 import type { LiveState } from './top-bar.tsx'
 
-const CommandPalette = lazy(() =>
-  import('../ui/command-palette.tsx').then((module) => ({ default: module.CommandPalette })),
-)
+const Palette = lazy(() => import('./palette.tsx').then((module) => ({ default: module.Palette })))
 
 /** The frame around every page of a person who is signed in: navigation, keys, palette, the live mark. */
 export function Shell(props: { session: Session }) {
   const { session } = props
   useLiveSockets()
   const refusal = useRefusal()
-  const decides = refusal('jobs', 'GET', '/api/v1/approvals') === undefined
-  const approvals = useApprovals(decides)
+  const decides = refusal('native', 'GET', '/wheelhouse/api/v1/inbox') === undefined
+  const inbox = useInbox(decides)
   const stats = useFleetStats()
   const status = useStatus()
   const live = useLiveState(status.data?.build.version)
@@ -65,7 +60,7 @@ export function Shell(props: { session: Session }) {
     ),
   ])
 
-  const waits = approvals.data?.items.length ?? 0
+  const waits = inbox.data?.total ?? 0
   return (
     <Frame
       tenant={session.tenant.name}
@@ -104,50 +99,6 @@ export function Shell(props: { session: Session }) {
       />
     </Frame>
   )
-}
-
-function Palette(props: { onClose: () => void; onKeys: () => void }) {
-  const navigate = useNavigate()
-  const { data } = useInstances()
-  const { signOut } = useSignIn()
-  const { onKeys } = props
-  const entries = useMemo<PaletteEntry[]>(
-    () => [
-      ...SECTIONS.flatMap((section) =>
-        section.entries.map((entry) => ({
-          id: entry.to,
-          label: entry.label,
-          group: 'Go to',
-          icon: entry.icon,
-          keys: `g ${entry.key}`,
-          run: () => void navigate({ to: entry.to }),
-        })),
-      ),
-      {
-        id: 'do:join',
-        label: 'Add a host',
-        group: 'Do',
-        icon: Plus,
-        run: () => void navigate({ to: '/admin', search: { tab: 'hosts' } }),
-      },
-      { id: 'do:light', label: 'Light theme', group: 'Do', icon: Sun, run: () => setPreferences({ theme: 'light' }) },
-      { id: 'do:dark', label: 'Dark theme', group: 'Do', icon: Moon, run: () => setPreferences({ theme: 'dark' }) },
-      { id: 'do:keys', label: 'All keys', group: 'Do', icon: Keyboard, keys: '?', run: onKeys },
-      { id: 'do:out', label: 'Sign out', group: 'Do', icon: LogOut, run: () => void signOut() },
-      ...(data?.instances ?? []).slice(0, 300).map((instance) => ({
-        id: `instance:${instance.id}`,
-        label: instance.name,
-        hint: [instance.provider, instance.region].filter(Boolean).join(' '),
-        group: 'Instances',
-        mono: true,
-        status: instanceState(instance).status,
-        words: [instance.id],
-        run: () => void navigate({ to: '/fleet/$id', params: { id: instance.id } }),
-      })),
-    ],
-    [data, navigate, signOut, onKeys],
-  )
-  return <CommandPalette open onOpenChange={(open) => !open && props.onClose()} entries={entries} />
 }
 
 function useLiveState(version: string | undefined): LiveState {

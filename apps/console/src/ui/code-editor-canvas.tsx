@@ -70,7 +70,7 @@ export function CodeEditorCanvas(props: CodeEditorProps) {
           syntaxHighlighting(COLOURS),
           language === 'yaml' ? yaml() : json(),
           keymap.of([...defaultKeymap, ...historyKeymap, ...foldKeymap, indentWithTab]),
-          EditorView.contentAttributes.of({ 'aria-label': label }),
+          EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
           EditorView.lineWrapping,
           THEME,
           locked.current.of(EditorState.readOnly.of(false)),

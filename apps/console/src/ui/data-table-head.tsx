@@ -41,6 +41,8 @@ export function TableHead<Row extends object>(props: {
                   {column.head}
                   {sorted && (sorted.desc ? <ArrowDown size={12} aria-hidden /> : <ArrowUp size={12} aria-hidden />)}
                 </button>
+              ) : column.head === '' ? (
+                <span className="sr-only">Verbs</span>
               ) : (
                 column.head
               )}

@@ -4,7 +4,11 @@ import type { Tile } from '../../ui/tile-map.tsx'
 import { environmentOf, instanceState } from '../fleet/instance-state.ts'
 
 /** The answer to the page's question, as sentences. */
-export function headline(stats: FleetStats | undefined, waits: number): { fleet: string; rest: string } {
+export function headline(
+  stats: FleetStats | undefined,
+  waits: number,
+  failedRuns = 0,
+): { fleet: string; rest: string } {
   const total = stats?.total ?? 0
   const healthy = stats?.by_status.RUNNING ?? 0
   const fleet =
@@ -22,6 +26,7 @@ export function headline(stats: FleetStats | undefined, waits: number): { fleet:
   const parts = [
     failed > 0 && `${plural(failed, 'instance')} failed.`,
     silent > 0 && `${plural(silent, 'instance')} silent.`,
+    failedRuns > 0 && `${plural(failedRuns, 'run')} failed in the last day.`,
   ].filter((part): part is string => typeof part === 'string')
   return {
     fleet,
@@ -87,4 +92,44 @@ export function fleetTiles(instances: readonly Instance[], metrics: ReadonlyMap<
       tiles,
       end: `${tiles.filter((tile) => tile.status === 'ok').length} of ${tiles.length}`,
     }))
+}
+
+export interface RunsToday {
+  live: number
+  waiting: number
+  failed: number
+  done: number
+}
+
+/** How the runs of the last day stand, over all workflows. */
+export function runsToday(workflows: readonly { counts: Readonly<Record<string, number>> }[]): RunsToday {
+  const of = (...states: string[]) =>
+    workflows.reduce((sum, { counts }) => sum + states.reduce((all, state) => all + (counts[state] ?? 0), 0), 0)
+  return {
+    live: of('running', 'pending'),
+    waiting: of('waiting'),
+    failed: of('failed', 'timed_out'),
+    done: of('succeeded'),
+  }
+}
+
+/** What the queues hold now: exact, where the newest jobs show a part alone. */
+export function queueLoad(topics: readonly { waiting: number; running: number; setAside: number; paused: unknown }[]): {
+  running: number
+  waiting: number
+  paused: number
+} {
+  return {
+    running: topics.reduce((sum, topic) => sum + topic.running, 0),
+    waiting: topics.reduce((sum, topic) => sum + topic.waiting + topic.setAside, 0),
+    paused: topics.filter((topic) => topic.paused !== null).length,
+  }
+}
+
+/** `3 dead letters`; of more than a page only that there are more. Nothing where there are none. */
+export function deadWords(
+  page: { items: readonly unknown[]; next_cursor: number | null } | undefined,
+): string | undefined {
+  if (!page || page.items.length === 0) return undefined
+  return page.next_cursor === null ? plural(page.items.length, 'dead letter') : `over ${page.items.length} dead letters`
 }

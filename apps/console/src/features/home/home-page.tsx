@@ -3,7 +3,10 @@ import { Plus } from 'lucide-react'
 import { useMemo } from 'react'
 import { useActivity } from '../../api/activity.ts'
 import { useFleetStats, useInstances, useLatestMetrics } from '../../api/fleet.ts'
-import { useApprovals, useJobs } from '../../api/jobs.ts'
+import { useInbox } from '../../api/inbox.ts'
+import { useJobs } from '../../api/jobs.ts'
+import { useDeadLetters, useQueues } from '../../api/operations.ts'
+import { useRunCounts } from '../../api/workflows.ts'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
@@ -20,7 +23,7 @@ import { auditWords } from '../activity/audit-words.ts'
 import { AskList } from '../inbox/ask-list.tsx'
 import { useAsks } from '../inbox/use-asks.ts'
 import { jobState, topicWords } from '../jobs/job-state.ts'
-import { fleetTiles, headline, jobRates } from './home-facts.ts'
+import { deadWords, fleetTiles, headline, jobRates, queueLoad, runsToday } from './home-facts.ts'
 import { HomeStrip } from './home-strip.tsx'
 
 const SHOWN = 5
@@ -31,20 +34,26 @@ export function HomePage() {
   const refusal = useRefusal()
   const navigate = useNavigate()
   const [url, setUrl] = useUrlState()
-  const mayDecide = refusal('jobs', 'GET', '/api/v1/approvals') === undefined
+  const mayDecide = refusal('native', 'GET', '/wheelhouse/api/v1/inbox') === undefined
   const mayAudit = refusal('fleet', 'GET', '/api/v1/audit') === undefined
   const stats = useFleetStats()
   const instances = useInstances()
   const latest = useLatestMetrics()
-  const approvals = useApprovals(mayDecide)
+  const inbox = useInbox(mayDecide)
   const jobs = useJobs('', '')
-  const items = useMemo(() => (approvals.data?.items ?? []).slice(0, SHOWN), [approvals.data])
-  const asks = useAsks(items, url['job'], (job) => setUrl({ job }))
+  const items = useMemo(() => (inbox.data?.items ?? []).slice(0, SHOWN), [inbox.data])
+  const asks = useAsks(items, url['item'], (item) => setUrl({ item }))
   const recent = useMemo(() => jobs.data?.pages.flatMap((page) => page.items) ?? [], [jobs.data])
   const rates = useMemo(() => jobRates(recent, Date.now()), [recent])
+  const mayRuns = refusal('native', 'GET', '/wheelhouse/api/v1/workflow-runs/counts') === undefined
+  const counts = useRunCounts(1, mayRuns)
+  const runs = useMemo(() => counts.data && runsToday(counts.data.workflows), [counts.data])
+  const queues = useQueues(refusal('native', 'GET', '/wheelhouse/api/v1/queues') === undefined)
+  const dead = useDeadLetters({}, refusal('jobs', 'GET', '/api/v1/dlq/page') === undefined)
+  const load = useMemo(() => queues.data && queueLoad(queues.data.topics), [queues.data])
   const groups = useMemo(() => fleetTiles(instances.data?.instances ?? [], latest.data), [instances.data, latest.data])
-  const waits = approvals.data?.items.length ?? 0
-  const said = headline(stats.data, waits)
+  const waits = inbox.data?.total ?? 0
+  const said = headline(stats.data, waits, runs?.failed ?? 0)
 
   return (
     <Page scroll>
@@ -67,7 +76,14 @@ export function HomePage() {
           <PartialLine onRetry={() => void stats.refetch()}>The fleet's figures could not be read.</PartialLine>
         )}
       </div>
-      <HomeStrip stats={stats.data} waits={mayDecide ? waits : undefined} rates={rates} />
+      <HomeStrip
+        stats={stats.data}
+        waits={mayDecide ? waits : undefined}
+        rates={rates}
+        runs={runs}
+        load={load}
+        dead={deadWords(dead.data?.pages[0])}
+      />
       <div className="grid gap-4 p-4 wide:p-6 wide:pt-4 roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
         <div className="flex min-w-0 flex-col gap-4">
           <Card
@@ -82,16 +98,16 @@ export function HomePage() {
             }
           >
             <div className="border-t border-line-1">
-              {mayDecide && approvals.isPending ? (
+              {mayDecide && inbox.isPending ? (
                 <SkeletonRows rows={3} height={56} />
-              ) : mayDecide && approvals.isError && !approvals.data ? (
-                <FailureView error={approvals.error} what="the inbox" onRetry={() => void approvals.refetch()} />
+              ) : mayDecide && inbox.isError && !inbox.data ? (
+                <FailureView error={inbox.error} what="the inbox" onRetry={() => void inbox.refetch()} />
               ) : items.length === 0 ? (
                 <p className="flex items-center gap-2 px-3.5 py-3 text-s2 text-ink-2">
                   <StatusShape status="ok" size={14} /> Nothing needs you.
                 </p>
               ) : (
-                <AskList items={items} asks={asks} onOpen={(job) => setUrl({ job })} />
+                <AskList items={items} asks={asks} onOpen={(item) => setUrl({ item })} />
               )}
             </div>
           </Card>

@@ -1,71 +1,90 @@
-import type { ApprovalItem } from '../../api/wire.ts'
-import { instant } from '../../ui/age.ts'
+import type { InboxItem } from '@wheelhouse/contract/native/inbox'
+import { instant, sentence } from '../../ui/age.ts'
 import { BlastMark } from '../../ui/blast.tsx'
+import { useNow } from '../../ui/clock.ts'
 import { cx } from '../../ui/cx.ts'
+import { Checkbox } from '../../ui/form.tsx'
 import { StatusShape } from '../../ui/status.tsx'
 import { Age } from '../../ui/time.tsx'
 import { AskPanel } from './ask-panel.tsx'
-import { askWords, riskWords } from './ask-words.ts'
-import type { useAsks } from './use-asks.ts'
+import { askWords, leftWords, riskWords, voteWords } from './ask-words.ts'
+import type { Asks } from './use-asks.ts'
 
 /** Requests under each other, the one in hand open with everything needed to decide. */
 export function AskList(props: {
-  items: readonly ApprovalItem[]
-  asks: ReturnType<typeof useAsks>
-  onOpen: (jobId: string) => void
+  items: readonly InboxItem[]
+  asks: Asks
+  onOpen: (id: string) => void
+  selection?: ReadonlySet<string>
+  onSelect?: (id: string) => void
 }) {
-  const { asks } = props
+  const { asks, selection, onSelect } = props
+  const now = useNow(10_000)
   return (
     <ol aria-label="Requests">
       {props.items.map((item) => {
-        const here = asks.open?.job_id === item.job_id
+        const here = asks.open?.id === item.id
+        const left = leftWords(item, now)
         return (
           <li
-            key={item.job_id}
+            key={item.id}
             className={cx(
               'border-t border-line-1 first:border-t-0',
               here && 'bg-selected shadow-[inset_2px_0_0_var(--accent)]',
             )}
           >
-            <button
-              type="button"
-              aria-expanded={here}
-              onClick={() => props.onOpen(item.job_id)}
-              className="grid w-full grid-cols-[16px_minmax(0,1fr)_auto] items-start gap-x-3 px-3.5 py-2.5 text-left focus-visible:-outline-offset-2"
-            >
-              <StatusShape status="waiting" size={14} className="mt-[3px]" />
-              <span className="min-w-0">
-                <span className="mono block truncate font-medium text-ink">{askWords(item)}</span>
-                <span className="block text-s2 text-ink-2">
-                  asked by{' '}
-                  <b className="font-medium text-ink">{item.job.actor_id ?? item.job.principal ?? 'nobody named'}</b>{' '}
-                  <Age at={instant(item.job.updated_at)} suffix=" ago" />
-                  {item.policy_rule_id && (
-                    <>
-                      {' '}
-                      · rule <span className="mono">{item.policy_rule_id}</span>
-                    </>
-                  )}
-                  {item.policy_reason && ` · ${item.policy_reason}`}
-                </span>
-              </span>
-              <span className="flex items-center gap-1.5 pt-0.5 text-s2 text-ink-2 narrow:hidden">
-                <BlastMark reach={item.job.risk_tags?.includes('destructive') ? 'all' : 'one'} />
-                {riskWords(item.job)}
-              </span>
-            </button>
-            {here && (
-              <div className="px-3.5 pt-1 pb-3.5 wide:pl-[42px]">
-                <AskPanel
-                  item={item}
-                  reason={asks.reason}
-                  onReason={asks.setReason}
-                  reasonRef={asks.reasonRef}
-                  missing={asks.missing}
-                  busy={asks.busy}
-                  off={asks.off}
-                  onDecide={(verdict) => void asks.answer(verdict)}
+            <div className="flex items-start">
+              {selection && onSelect && (
+                <Checkbox
+                  label={`Select ${askWords(item)}`}
+                  hideLabel
+                  checked={selection.has(item.id)}
+                  onChange={() => onSelect(item.id)}
+                  className="mt-[13px] ml-3.5 flex-none"
                 />
+              )}
+              <button
+                type="button"
+                aria-expanded={here}
+                onClick={() => props.onOpen(item.id)}
+                className="grid min-w-0 flex-1 grid-cols-[16px_minmax(0,1fr)_auto] items-start gap-x-3 px-3.5 py-2.5 text-left focus-visible:-outline-offset-2"
+              >
+                <StatusShape status="waiting" size={14} className="mt-[3px]" />
+                <span className="min-w-0">
+                  <span className={cx('block truncate font-medium text-ink', item.kind === 'job' && 'mono')}>
+                    {askWords(item)}
+                  </span>
+                  <span className="block text-s2 text-ink-2">
+                    {item.kind === 'step' ? 'run of' : 'asked by'}{' '}
+                    <b className="font-medium text-ink">{item.requestedBy || 'nobody named'}</b>{' '}
+                    <Age at={instant(item.createdAt)} suffix=" ago" />
+                    {item.ruleId && (
+                      <>
+                        {' '}
+                        · rule <span className="mono">{item.ruleId}</span>
+                      </>
+                    )}
+                    {item.reason && !here && ` · ${item.reason}`}
+                    {item.reason && here && <span className="block text-ink">{sentence(item.reason)}</span>}
+                  </span>
+                </span>
+                <span className="flex flex-col items-end gap-0.5 pt-0.5 text-s2 text-ink-2 narrow:hidden">
+                  {item.kind === 'job' && (
+                    <span className="flex items-center gap-1.5">
+                      <BlastMark reach={item.riskTags.includes('destructive') ? 'all' : 'one'} />
+                      {riskWords(item.riskTags)}
+                    </span>
+                  )}
+                  {item.kind === 'step' && <span>step of a run</span>}
+                  {[voteWords(item), left].some(Boolean) && (
+                    <span className="num text-ink-3">{[voteWords(item), left].filter(Boolean).join(' · ')}</span>
+                  )}
+                </span>
+              </button>
+            </div>
+            {here && (
+              <div className={cx('px-3.5 pt-1 pb-4', selection ? 'wide:pl-[73px]' : 'wide:pl-[42px]')}>
+                <AskPanel item={item} asks={asks} />
               </div>
             )}
           </li>

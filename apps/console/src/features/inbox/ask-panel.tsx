@@ -1,39 +1,58 @@
-import { Link } from '@tanstack/react-router'
-import { useId } from 'react'
+import type { InboxItem } from '@wheelhouse/contract/native/inbox'
 import { useJob } from '../../api/jobs.ts'
-import type { ApprovalItem } from '../../api/wire.ts'
-import { FailureView } from '../../app/failure-view.tsx'
+import { usePlan } from '../../api/workflows.ts'
 import { plural } from '../../ui/age.ts'
-import { ConsequenceLines, type Consequences } from '../../ui/blast.tsx'
-import { Button } from '../../ui/button.tsx'
-import { CodeBlock, JsonView } from '../../ui/code-block.tsx'
-import { TextArea } from '../../ui/form.tsx'
 import { Note } from '../../ui/banner.tsx'
-import { SkeletonRows } from '../../ui/states.tsx'
-import { commandOf, exactArguments, reachedOf, riskWords } from './ask-words.ts'
+import { ConsequenceLines, type Consequences } from '../../ui/blast.tsx'
+import { CodeBlock, JsonView } from '../../ui/code-block.tsx'
+import { AskAnswer } from './ask-answer.tsx'
+import { commandOf, reachedOf, riskWords, shownOf } from './ask-words.ts'
+import type { Asks } from './use-asks.ts'
 
 /** What the approval would let happen: exactly these arguments, what they reach, the rule that asks, and the two answers. */
-export function AskPanel(props: {
-  item: ApprovalItem
-  reason: string
-  onReason: (reason: string) => void
-  reasonRef: React.RefObject<HTMLTextAreaElement | null>
-  missing: boolean
-  busy: boolean
-  off: string | undefined
-  onDecide: (verdict: 'approve' | 'reject') => void
-}) {
+export function AskPanel(props: { item: InboxItem; asks: Asks }) {
+  const { item, asks } = props
+  const shown = shownOf(item)
+  const command = commandOf(shown.arguments)
+  const none = shown.arguments === null || shown.arguments === undefined
+  return (
+    <div className="grid gap-x-5 gap-y-3 roomy:grid-cols-[minmax(0,1fr)_320px]">
+      <div className="flex min-w-0 flex-col gap-2.5">
+        {shown.instructions && <p className="text-pretty whitespace-pre-wrap text-ink">{shown.instructions}</p>}
+        {shown.prompt && <CodeBlock title="Prompt" label="Prompt" text={shown.prompt} maxHeight={200} wrap />}
+        {command !== undefined && <CodeBlock title="Runs" label="Command" text={command} maxHeight={200} wrap />}
+        {!none ? (
+          <JsonView title="Exact arguments" label="Exact arguments" value={shown.arguments} maxHeight={300} />
+        ) : item.kind === 'job' ? (
+          <Note status="unknown">It was submitted without arguments: the topic alone says what is done.</Note>
+        ) : (
+          !shown.form && !shown.instructions && <Note status="unknown">The step hands nothing to whoever decides.</Note>
+        )}
+        {item.jobId !== null && <Limits jobId={item.jobId} />}
+        {item.kind === 'job' ? (
+          <JobConsequences item={item} args={shown.arguments} />
+        ) : (
+          <StepConsequences item={item} />
+        )}
+      </div>
+      <AskAnswer item={item} asks={asks} />
+    </div>
+  )
+}
+
+function Limits(props: { jobId: string }) {
+  const job = useJob(props.jobId)
+  const limits = job.data?.safety_constraints
+  if (!limits || Object.keys(limits).length === 0) return null
+  return <JsonView title="Within these limits" label="Limits" value={limits} maxHeight={160} />
+}
+
+function JobConsequences(props: { item: InboxItem; args: unknown }) {
   const { item } = props
-  const id = useId()
-  const job = useJob(item.job_id)
-  if (job.isPending) return <SkeletonRows rows={4} />
-  if (!job.data) return <FailureView error={job.error} what="the arguments" onRetry={() => void job.refetch()} />
-  const args = exactArguments(job.data.context)
-  const command = commandOf(args)
-  const reached = reachedOf(args)
+  const reached = reachedOf(props.args)
   const lines: Consequences = {
     reach: {
-      level: reached.length === 0 ? 1 : reached.length <= 1 ? 1 : reached.length <= 25 ? 2 : 3,
+      level: reached.length <= 1 ? 1 : reached.length <= 25 ? 2 : 3,
       words: reached.length === 0 ? 'named in the arguments' : <b>{plural(reached.length, 'instance')}</b>,
       ...(reached.length > 0 && reached.length <= 3
         ? { more: <span className="mono">{reached.join(', ')}</span> }
@@ -41,62 +60,36 @@ export function AskPanel(props: {
     },
     undo: { level: 2, words: 'the verb declares none here' },
     cost: { level: 0, words: 'none is declared' },
-    data: { level: job.data.risk_tags?.length ? 2 : 0, words: `risk: ${riskWords(job.data)}` },
+    data: { level: item.riskTags.length > 0 ? 2 : 0, words: `risk: ${riskWords(item.riskTags)}` },
   }
-  return (
-    <div className="grid gap-x-5 gap-y-3 roomy:grid-cols-[minmax(0,1fr)_300px]">
-      <div className="flex min-w-0 flex-col gap-2.5">
-        {command !== undefined && <CodeBlock title="Runs" label="Command" text={command} maxHeight={200} wrap />}
-        {args === null || args === undefined ? (
-          <Note status="unknown">The arguments are not kept any more. It cannot be judged.</Note>
-        ) : (
-          <JsonView title="Exact arguments" label="Exact arguments" value={args} maxHeight={300} />
-        )}
-        {item.constraints && Object.keys(item.constraints).length > 0 && (
-          <JsonView title="Within these limits" label="Limits" value={item.constraints} maxHeight={160} />
-        )}
-      </div>
-      <div className="flex min-w-0 flex-col gap-3">
-        <ConsequenceLines of={lines} />
-        <div className="flex flex-col gap-1">
-          <label htmlFor={id} className="text-s2 text-ink-2">
-            Reason, kept in the evidence
-          </label>
-          <TextArea
-            id={id}
-            ref={props.reasonRef}
-            rows={2}
-            value={props.reason}
-            onChange={(event) => props.onReason(event.target.value)}
-            placeholder="What you checked"
-            {...(props.missing ? { 'aria-invalid': true, 'aria-describedby': `${id}-missing` } : {})}
-          />
-          {props.missing && (
-            <p id={`${id}-missing`} className="text-s2 text-failed-text">
-              Say why. Whoever asked reads it.
-            </p>
-          )}
-        </div>
-        <div className="flex flex-wrap items-center gap-2">
-          <Button tone="primary" hotkey="a" busy={props.busy} off={props.off} onClick={() => props.onDecide('approve')}>
-            Approve
-          </Button>
-          <Button tone="danger" hotkey="r" busy={props.busy} off={props.off} onClick={() => props.onDecide('reject')}>
-            Reject
-          </Button>
-          <Link
-            to="/jobs/$id"
-            params={{ id: item.job_id }}
-            className="ml-auto font-medium text-accent-text hover:underline"
-          >
-            Open
-          </Link>
-        </div>
-        <p className="text-s1 text-ink-3">
-          Binds exactly these arguments, hash <span className="mono">{item.job_hash.slice(0, 12)}…</span> Any change
-          asks again.
-        </p>
-      </div>
-    </div>
-  )
+  return <ConsequenceLines of={lines} />
+}
+
+/** What a step lets go on is what stands after it in the plan. */
+function StepConsequences(props: { item: InboxItem }) {
+  const { item } = props
+  const plan = usePlan(item.workflowId ?? undefined)
+  const parent = item.stepId?.replace(/\[\d+\]$/, '')
+  const after = (plan.data?.edges ?? []).filter(({ from, on }) => from === parent && on !== 'failure')
+  const names = after.map(({ to }) => plan.data?.nodes.find(({ id }) => id === to)?.name || to)
+  const lines: Consequences = {
+    reach: {
+      level: 1,
+      words: <b>1 run</b>,
+      more: !plan.data ? (
+        'goes on from here'
+      ) : names.length === 0 ? (
+        'nothing comes after this step'
+      ) : (
+        <>
+          goes on with <b>{names.slice(0, 4).join(', ')}</b>
+          {names.length > 4 && ` and ${names.length - 4} more`}
+        </>
+      ),
+    },
+    undo: { level: 2, words: 'rerun it from a step; what was done stays' },
+    cost: { level: 0, words: 'none is declared' },
+    data: { level: 1, words: 'policy decides on each job that follows' },
+  }
+  return <ConsequenceLines of={lines} />
 }

@@ -28,6 +28,7 @@ import { streamedLines } from '../instance/output-lines.ts'
 import { decisionState, isTerminal, jobState, submittedAt, topicWords } from './job-state.ts'
 import { jobTimeline } from './job-timeline.ts'
 import { TraceWaterfall } from './trace-waterfall.tsx'
+import { whyLines } from './why-lines.ts'
 
 const TABS = ['output', 'input', 'policy', 'timeline', 'trace'] as const
 type JobTab = (typeof TABS)[number]
@@ -226,11 +227,9 @@ function WhyBanner(props: { job: JobDetail }) {
   const waits = why.data?.waitsFor.find(({ kind }) => kind !== 'running')
   if (!why.data || why.data.ended || !waits) return null
   return (
-    <Banner edge status="waiting" title={why.data.summary}>
-      {why.data.waitsFor.map((each, index) => (
-        <p key={index}>
-          {each.text} {each.clears}
-        </p>
+    <Banner edge status="waiting" title={sentence(why.data.summary)}>
+      {whyLines(why.data).map((line) => (
+        <p key={line}>{line}</p>
       ))}
     </Banner>
   )

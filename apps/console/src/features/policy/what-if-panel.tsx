@@ -1,16 +1,17 @@
 import { Link } from '@tanstack/react-router'
 import type { WhatIfReply } from '@wheelhouse/contract/native/policy'
-import { History } from 'lucide-react'
+import { History, Square } from 'lucide-react'
 import { useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
-import { useWhatIf } from '../../api/policy.ts'
-import { count, instant, span } from '../../ui/age.ts'
+import { count, instant, plural, span } from '../../ui/age.ts'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Field, Select, TextInput } from '../../ui/form.tsx'
+import { ProgressBar } from '../../ui/sparkline.tsx'
 import { StatusShape } from '../../ui/status.tsx'
 import { Age } from '../../ui/time.tsx'
 import { decisionState, topicWords } from '../jobs/job-state.ts'
+import { useWhatIf } from './use-what-if.ts'
 
 const DAY_MS = 86_400_000
 const WINDOWS = [
@@ -25,7 +26,7 @@ export function WhatIfPanel(props: { id: string; text: string; broken: boolean }
   const [topic, setTopic] = useState('')
   const whatIf = useWhatIf()
   const go = () =>
-    whatIf.mutate({
+    whatIf.begin({
       draft: { bundles: [{ id: props.id, content: props.text }] },
       from: new Date(Date.now() - Number(days) * DAY_MS).toISOString(),
       ...(topic === '' ? {} : { topic }),
@@ -51,19 +52,41 @@ export function WhatIfPanel(props: { id: string; text: string; broken: boolean }
           icon={History}
           tone="primary"
           off={props.broken && 'The draft cannot be read yet.'}
-          busy={whatIf.isPending}
+          busy={whatIf.running && !whatIf.reply}
           onClick={go}
         >
           Replay
         </Button>
       </div>
-      {whatIf.error && <Note status="failed">{failureOf(whatIf.error).message}</Note>}
-      {whatIf.data && <Difference reply={whatIf.data} />}
+      {whatIf.running && whatIf.reply && <Progress reply={whatIf.reply} onStop={whatIf.stop} />}
+      {whatIf.error !== undefined && (
+        <Note status="failed">
+          {failureOf(whatIf.error).message} {whatIf.reply && 'What stands below is of the part before.'}
+        </Note>
+      )}
+      {whatIf.reply && <Difference reply={whatIf.reply} running={whatIf.running} />}
     </div>
   )
 }
 
-function Difference(props: { reply: WhatIfReply }) {
+/** How far a replay of many decisions is, part after part. */
+function Progress(props: { reply: WhatIfReply; onStop: () => void }) {
+  const { replayed, skipped, remaining } = props.reply
+  const seen = replayed + skipped
+  return (
+    <div className="flex items-center gap-3 text-s2 text-ink-2">
+      <ProgressBar percent={(seen / Math.max(1, seen + remaining)) * 100} />
+      <span className="num">
+        {count(seen)} of {count(seen + remaining)}
+      </span>
+      <Button size="sm" icon={Square} onClick={props.onStop} className="ml-auto">
+        Stop
+      </Button>
+    </div>
+  )
+}
+
+function Difference(props: { reply: WhatIfReply; running: boolean }) {
   const { reply } = props
   const { newly } = reply
   const figures = [
@@ -77,11 +100,10 @@ function Difference(props: { reply: WhatIfReply }) {
   return (
     <>
       <p className="text-s2 text-ink-2" aria-live="polite">
-        {count(reply.replayed)} decisions replayed in {span(reply.tookMs)}; {count(reply.unchanged)} stay as they were
+        {plural(reply.replayed, 'decision')} replayed in {span(reply.tookMs)}; {count(reply.unchanged)}{' '}
+        {reply.unchanged === 1 ? 'stays' : 'stay'} as {reply.unchanged === 1 ? 'it was' : 'they were'}
         {reply.otherRule > 0 && <>, {count(reply.otherRule)} of them by another rule</>}.
-        {!reply.complete && (
-          <> The time was over: {count(reply.remaining)} were not looked at. Choose a shorter window.</>
-        )}
+        {!reply.complete && !props.running && <> Stopped: {count(reply.remaining)} older ones were not looked at.</>}
         {reply.skipped > 0 && <> Of {count(reply.skipped)} it is not known any more what policy saw.</>}
       </p>
       {reply.warnings.map((warning) => (

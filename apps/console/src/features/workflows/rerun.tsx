@@ -2,12 +2,12 @@ import { useNavigate } from '@tanstack/react-router'
 import type { WorkflowRun } from '@wheelhouse/contract/jobs/runs'
 import { useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
-import { useRerun } from '../../api/workflows.ts'
+import { useRerun, useWorkflow } from '../../api/workflows.ts'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
-import { CodeEditor } from '../../ui/code-editor.tsx'
 import { Field, Select } from '../../ui/form.tsx'
 import { Dialog } from '../../ui/overlay.tsx'
+import { InputForm } from './input-form.tsx'
 import { readInput } from './run-input.ts'
 import type { PlanShape } from './run-words.ts'
 
@@ -21,6 +21,8 @@ export function Rerun(props: { run: WorkflowRun; plan: PlanShape; from: string |
   const [from, setFrom] = useState(props.from ?? ALL)
   const [refused, setRefused] = useState<string>()
   const rerun = useRerun(run.id)
+  // The schema of the newest version draws the form; the one that the run began with judges what is given.
+  const workflow = useWorkflow(run.workflow_id)
   const navigate = useNavigate()
   const input = readInput(text)
   const go = (dryRun: boolean) => {
@@ -71,13 +73,12 @@ export function Rerun(props: { run: WorkflowRun; plan: PlanShape; from: string |
           />
         )}
       </Field>
-      <p className="mb-1.5 text-s2 text-ink-2">Input</p>
-      <CodeEditor
+      <InputForm
         label="Input"
-        language="json"
-        value={text}
+        schema={workflow.data?.input_schema}
+        text={text}
         onChange={setText}
-        problems={input.problem ? [{ message: input.problem, severity: 'error' }] : []}
+        problem={input.problem}
         className="h-56"
       />
       {refused && (

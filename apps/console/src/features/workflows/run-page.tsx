@@ -8,7 +8,7 @@ import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
-import { instant, span } from '../../ui/age.ts'
+import { instant, sentence, span } from '../../ui/age.ts'
 import { Banner } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { useNow } from '../../ui/clock.ts'
@@ -22,11 +22,12 @@ import { Tabs, tabPanel } from '../../ui/tabs.tsx'
 import { Age } from '../../ui/time.tsx'
 import { toast } from '../../ui/toast.tsx'
 import { Waterfall } from '../../ui/waterfall.tsx'
+import { whyLines } from '../jobs/why-lines.ts'
 import { DryRunPlan } from './dry-run-plan.tsx'
 import { Rerun } from './rerun.tsx'
 import { RunChat } from './run-chat.tsx'
 import { RunTimeline } from './run-timeline.tsx'
-import { graphOf, hasEnded, runState, waterfallOf, type PlanShape } from './run-words.ts'
+import { firstStep, graphOf, hasEnded, runState, waterfallOf, type PlanShape } from './run-words.ts'
 import { StepDock } from './step-dock.tsx'
 
 const TABS = ['steps', 'timeline', 'data', 'chat'] as const
@@ -75,8 +76,9 @@ function RunView(props: { run: WorkflowRun; plan: PlanShape }) {
   const tab = TABS.find((each) => each === url['tab']) ?? 'steps'
   const graph = useMemo(() => graphOf(plan, run, now), [plan, run, now])
   const rows = useMemo(() => waterfallOf(plan, run, now), [plan, run, now])
-  const selected = url['step']
-  const choose = (step: string) => setUrl({ step: step === selected ? undefined : step })
+  const first = useMemo(() => firstStep(plan, run), [plan, run])
+  const selected = url['step'] ?? first
+  const choose = (step: string) => setUrl({ step })
   const { status, word } = runState(run.status)
   const from = instant(run.started_at)
   const to = instant(run.completed_at)
@@ -150,12 +152,7 @@ function RunView(props: { run: WorkflowRun; plan: PlanShape }) {
               <div className="min-w-0 roomy:overflow-y-auto">
                 <Waterfall label="Steps" rows={rows} now={now} selected={selected} onSelect={choose} />
               </div>
-              <StepDock
-                run={run}
-                plan={plan}
-                step={selected ?? plan.nodes[0]?.id}
-                onRerun={(step) => setRerunFrom(step)}
-              />
+              <StepDock run={run} plan={plan} step={selected} onRerun={(step) => setRerunFrom(step)} />
             </div>
           </>
         ) : null}
@@ -219,11 +216,9 @@ function RunBanner(props: { run: WorkflowRun; onChoose: (step: string) => void }
   }
   if (run.status !== 'waiting' || !why.data) return null
   return (
-    <Banner edge status="waiting" title={why.data.summary}>
-      {why.data.waitsFor.map((each, index) => (
-        <p key={index}>
-          {each.text} {each.clears}
-        </p>
+    <Banner edge status="waiting" title={sentence(why.data.summary)}>
+      {whyLines(why.data).map((line) => (
+        <p key={line}>{line}</p>
       ))}
     </Banner>
   )

@@ -20,7 +20,6 @@ const RUNS: Record<RunStatus, { status: Status; word: string }> = {
   timed_out: { status: 'failed', word: 'Timed out' },
 }
 
-
 /** How a run is, in the vocabulary. */
 export function runState(status: RunStatus): { status: Status; word: string } {
   return RUNS[status] ?? { status: 'unknown', word: status }
@@ -137,10 +136,30 @@ export function childWords({ total, succeeded, failed }: { total: number; succee
   return `${count(succeeded)} of ${count(total)} done${failed > 0 ? `, ${count(failed)} failed` : ''}`
 }
 
-/** Who did what when: steps in the order of the plan, children under theirs. */
+/** The steps in the order of time, then of the plan: those that began by their beginning, the others after them. */
+export function stepOrder(plan: PlanShape, run: Pick<WorkflowRun, 'steps'>): PlanShape['nodes'] {
+  const began = (id: string) => instant(run.steps?.[id]?.started_at) ?? Number.POSITIVE_INFINITY
+  return plan.nodes.toSorted((a, b) => {
+    const [one, other] = [began(a.id), began(b.id)]
+    return one === other ? a.layer - b.layer : one - other
+  })
+}
+
+/** The step to look at first: one that waits, that failed, that runs; else the last that ended. */
+export function firstStep(plan: PlanShape, run: Pick<WorkflowRun, 'steps'>): string | undefined {
+  const order = stepOrder(plan, run)
+  for (const status of ['waiting', 'failed', 'timed_out', 'running'] as const) {
+    const found = order.find(({ id }) => run.steps?.[id]?.status === status)
+    if (found) return found.id
+  }
+  const ended = order.filter(({ id }) => run.steps?.[id]?.completed_at !== undefined && !run.steps[id].skipped)
+  return (ended.at(-1) ?? order[0])?.id
+}
+
+/** Who did what when: steps in the order of time and plan, children under theirs. */
 export function waterfallOf(plan: PlanShape, run: WorkflowRun, now: number): WaterfallRow[] {
   const began = instant(run.started_at) ?? instant(run.created_at) ?? now
-  return plan.nodes.flatMap((node) => {
+  return stepOrder(plan, run).flatMap((node) => {
     const step = run.steps?.[node.id]
     if (!step) return []
     const children = Object.entries(step.children ?? {}).toSorted(([, a], [, b]) => (a.index ?? 0) - (b.index ?? 0))

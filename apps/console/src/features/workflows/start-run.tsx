@@ -4,8 +4,8 @@ import { failureOf } from '../../api/failure.ts'
 import { useStartRun, type WorkflowDefinition } from '../../api/workflows.ts'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
-import { CodeEditor } from '../../ui/code-editor.tsx'
 import { Dialog } from '../../ui/overlay.tsx'
+import { InputForm } from './input-form.tsx'
 import { readInput, sampleInput } from './run-input.ts'
 
 /** Starts a run, or shows what one would do without doing it. */
@@ -46,15 +46,7 @@ export function StartRun(props: {
         </>
       }
     >
-      <p className="mb-1.5 text-s2 text-ink-2">Input</p>
-      <CodeEditor
-        label="Input"
-        language="json"
-        value={text}
-        onChange={setText}
-        problems={input.problem ? [{ message: input.problem, severity: 'error' }] : []}
-        className="h-60"
-      />
+      <InputForm label="Input" schema={workflow.input_schema} text={text} onChange={setText} problem={input.problem} />
       {refused && (
         <Note status="failed" className="mt-3">
           {refused} Nothing was started.

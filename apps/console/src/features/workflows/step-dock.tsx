@@ -1,27 +1,32 @@
 import { Link } from '@tanstack/react-router'
 import type { ChildStepRun, StepRun, WorkflowRun } from '@wheelhouse/contract/jobs/runs'
-import { Check, RotateCw, X } from 'lucide-react'
-import { useMemo, useState } from 'react'
-import { failureOf } from '../../api/failure.ts'
+import { RotateCw } from 'lucide-react'
+import { useMemo } from 'react'
 import { useJobOutput } from '../../api/job-output.ts'
 import { useDecisions } from '../../api/jobs.ts'
-import { useChildren, useDecideStep } from '../../api/workflows.ts'
+import { useInboxItem } from '../../api/inbox.ts'
+import { useWhyJob } from '../../api/operations.ts'
+import { useChildren } from '../../api/workflows.ts'
 import { useRefusal } from '../../app/allowed.ts'
+import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { instant, sentence } from '../../ui/age.ts'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { useNow } from '../../ui/clock.ts'
 import { JsonView } from '../../ui/code-block.tsx'
-import { Field, TextArea, TextInput } from '../../ui/form.tsx'
 import { LogView } from '../../ui/log-view.tsx'
 import { FactsLine } from '../../ui/page.tsx'
+import { SkeletonRows } from '../../ui/states.tsx'
 import { StatusPill, StatusShape } from '../../ui/status.tsx'
 import { Tabs, tabPanel } from '../../ui/tabs.tsx'
 import { Age } from '../../ui/time.tsx'
-import { toast } from '../../ui/toast.tsx'
+import { AskAnswer } from '../inbox/ask-answer.tsx'
+import { shownOf } from '../inbox/ask-words.ts'
+import { useAsks } from '../inbox/use-asks.ts'
 import { streamedLines } from '../instance/output-lines.ts'
 import { decisionState } from '../jobs/job-state.ts'
+import { whyLines } from '../jobs/why-lines.ts'
 import { childWords, hasEnded, itemWords, kindWords, type PlanShape, stepState, stepTook } from './run-words.ts'
 
 const PARTS = ['output', 'input', 'log', 'policy', 'items'] as const
@@ -110,7 +115,10 @@ export function StepDock(props: {
           {sentence(step.error.message)}
         </Note>
       )}
-      {waitsForPeople && <Decide run={run} step={key} kind={node.kind} input={step?.input} />}
+      {waitsForPeople && step.approval_id !== undefined && (
+        <Decide key={step.approval_id} approvalId={step.approval_id} />
+      )}
+      {step?.job_id !== undefined && step.completed_at === undefined && <JobWaits jobId={step.job_id} />}
       <Tabs
         id="step"
         label="Parts of the step"
@@ -215,59 +223,45 @@ function Items(props: { run: WorkflowRun; step: string }) {
   )
 }
 
-/** What waits for a person is decided here, with the value where one is asked for. */
-function Decide(props: { run: WorkflowRun; step: string; kind: string; input: unknown }) {
-  const { run, step, kind } = props
-  const decide = useDecideStep(run)
-  const refusal = useRefusal()
-  const [reason, setReason] = useState('')
-  const [value, setValue] = useState('{}')
-  const off = refusal('jobs', 'POST', '/api/v1/workflows/{id}/runs/{run_id}/steps/{step_id}/approve')
-  const go = (approved: boolean) => {
-    let given: unknown
-    if (kind === 'form' && approved) {
-      try {
-        given = JSON.parse(value)
-      } catch {
-        toast({ status: 'failed', title: 'The value is not JSON', text: 'Nothing was decided.' })
-        return
-      }
-    }
-    void decide
-      .mutateAsync({
-        step,
-        approved,
-        ...(reason === '' ? {} : { reason }),
-        ...(given === undefined ? {} : { value: given }),
-      })
-      .then(
-        () => toast({ status: approved ? 'ok' : 'denied', title: approved ? 'Approved' : 'Rejected', text: step }),
-        (error: unknown) => toast({ status: 'failed', title: 'Not decided', text: failureOf(error).message }),
-      )
-  }
+/** What waits for a person is decided here as in the inbox: with the hash of what is shown, and the value where one is asked for. */
+function Decide(props: { approvalId: string }) {
+  const item = useInboxItem(props.approvalId)
+  const open = useMemo(() => (item.data?.state === 'open' ? [item.data] : []), [item.data])
+  const asks = useAsks(open, props.approvalId, () => {})
+  const [asked] = open
+  if (item.isPending) return <SkeletonRows rows={2} />
+  if (item.isError && !item.data)
+    return <FailureView error={item.error} what="the request" onRetry={() => void item.refetch()} />
+  if (!asked) return null
+  const { instructions } = shownOf(asked)
   return (
     <section
       aria-label="Decide"
-      className="mx-4 mb-3 grid flex-none gap-2.5 rounded-r3 border border-waiting-line bg-waiting-soft p-3"
+      className="mx-4 mb-3 flex-none rounded-r3 border border-waiting-line bg-surface-2 p-3.5"
     >
-      {kind === 'form' && (
-        <Field label="Value, as JSON">
-          {(shape) => (
-            <TextArea {...shape} mono rows={3} value={value} onChange={(event) => setValue(event.target.value)} />
-          )}
-        </Field>
-      )}
-      <Field label="Reason" optional>
-        {(shape) => <TextInput {...shape} value={reason} onChange={(event) => setReason(event.target.value)} />}
-      </Field>
-      <div className="flex gap-2">
-        <Button icon={Check} tone="primary" off={off} busy={decide.isPending} onClick={() => go(true)}>
-          Approve
-        </Button>
-        <Button icon={X} tone="danger" off={off} busy={decide.isPending} onClick={() => go(false)}>
-          Reject
-        </Button>
-      </div>
+      {instructions && <p className="mb-2.5 text-pretty whitespace-pre-wrap text-ink">{instructions}</p>}
+      <AskAnswer item={asked} asks={asks} link={false} />
     </section>
+  )
+}
+
+/** Why the job of a step has not begun, and where it is decided when a person must. */
+function JobWaits(props: { jobId: string }) {
+  const why = useWhyJob(props.jobId, true)
+  const waits = why.data?.waitsFor.find(({ kind }) => kind !== 'running')
+  if (!why.data || why.data.ended || !waits) return null
+  return (
+    <Note status="waiting" className="mx-4 mb-2">
+      <b>{sentence(why.data.summary)}</b> {whyLines(why.data).join(' ')}{' '}
+      {waits.kind === 'approval' && (
+        <Link
+          to="/inbox"
+          search={{ job: props.jobId }}
+          className="font-medium text-accent-text underline-offset-3 hover:underline"
+        >
+          Open in the inbox
+        </Link>
+      )}
+    </Note>
   )
 }

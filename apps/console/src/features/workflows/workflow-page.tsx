@@ -1,6 +1,6 @@
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { History, Play, SquarePen, Trash2 } from 'lucide-react'
-import { lazy, Suspense, useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import {
   useDeleteWorkflow,
@@ -61,7 +61,8 @@ function WorkflowView(props: { workflow: WorkflowDefinition }) {
   const [url, setUrl] = useUrlState()
   const tab = TABS.find((each) => each === url['tab']) ?? 'runs'
   const editing = url['edit'] === '1'
-  const [starting, setStarting] = useState(false)
+  const starting = url['start'] === '1'
+  const setStarting = (on: boolean) => setUrl({ start: on ? '1' : undefined })
   const plan = usePlan(workflow.id)
   const graph = useMemo(() => plan.data && graphOf(plan.data, undefined, 0), [plan.data])
   const runs = useRuns({ workflow_id: workflow.id })

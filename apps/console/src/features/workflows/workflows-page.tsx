@@ -131,7 +131,7 @@ export function WorkflowsPage() {
   const navigate = useNavigate()
   const refusal = useRefusal()
   const workflows = useWorkflows()
-  const counts = useRunCounts()
+  const counts = useRunCounts(7)
   const query = useMemo(() => parseQuery(url['q'] ?? '', NAMES), [url])
   const all = useMemo(() => {
     const byId = new Map((counts.data?.workflows ?? []).map((each) => [each.workflowId, each]))
