@@ -11,7 +11,12 @@ const { BARE_DATABASE_URL = '', BARE_NATS_URL = '', BARE_NATS_JWT = '', BARE_NAT
 
 const pool = new pg.Pool({ connectionString: BARE_DATABASE_URL, max: 8 })
 await pool.query(`create table if not exists bare_jobs (id uuid primary key, topic text not null, request jsonb not null, state text not null, result jsonb, created_at timestamptz not null);
-  create table if not exists bare_outbox (id uuid primary key, body jsonb not null)`)
+  create table if not exists bare_outbox (id uuid primary key, body jsonb not null);
+  create table if not exists bare_full_jobs (like jobs including all);
+  create table if not exists bare_full_queue (like job_queue including all);
+  create table if not exists bare_full_decisions (like decisions including all);
+  create table if not exists bare_full_events (like events including all);
+  create table if not exists bare_full_audit (like audit including all)`)
 const nats = await connect({
   servers: BARE_NATS_URL,
   authenticator: jwtAuthenticator(BARE_NATS_JWT, new TextEncoder().encode(BARE_NATS_SEED)),
@@ -47,6 +52,35 @@ function batching<T>(run: (items: T[]) => Promise<void>): (item: T) => Promise<v
     })
 }
 
+/** The rows that a governed job is made of, in tables with the same columns and indexes: no tenants' security, no policy, no chain. */
+const ROWS = {
+  name: 'bare_rows',
+  text: `with i as (select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::uuid[]) as x(id, topic, request, n, row_id)),
+    j as (insert into bare_full_jobs (tenant_id, id, trace_id, topic, updated_us, created_at, request, context, principal_id, principal_hash, decision_id)
+      select $6::uuid, id, id, topic, n, now(), request::jsonb, request, $6, '\\x00', row_id from i),
+    q as (insert into bare_full_queue (tenant_id, id, pool, priority, n, state, timeout_ms) select $6, id, topic, 1, n, 'ready', 1000 from i),
+    d as (insert into bare_full_decisions (tenant_id, job_id, id, at, decision) select $6, id, row_id, now(), 'ALLOW' from i),
+    e as (insert into bare_full_events (tenant_id, seq, id, type, at, resource_kind, resource_id, body, hash)
+      select $6, n, row_id, 'job.submitted', now(), 'job', id, request::jsonb, '\\x00' from i)
+    insert into bare_full_audit (tenant_id, seq, id, at, actor_kind, actor_id, verb, resource_kind, resource_id, outcome, body, hash)
+      select $6, n, row_id, now(), 'key', topic, 'job.submit', 'job', id, 'ok', request::jsonb, '\\x00' from i`,
+}
+const TENANT = randomUUID()
+let rowNumber = 0
+const insertRows = batching<Job>(async (jobs) => {
+  await pool.query({
+    ...ROWS,
+    values: [
+      jobs.map((job) => job.id),
+      jobs.map((job) => job.topic),
+      jobs.map((job) => job.request),
+      jobs.map(() => (rowNumber += 1)),
+      jobs.map((job) => job.id),
+      TENANT,
+    ],
+  })
+})
+
 interface Job {
   id: string
   topic: string
@@ -80,6 +114,11 @@ const read = (body: unknown): Job => ({ id: randomUUID(), topic: 'bench.job', re
 app.post('/group', async (request) => {
   const job = read(request.body)
   await insert(job)
+  return { job_id: job.id }
+})
+app.post('/rows', async (request) => {
+  const job = read(request.body)
+  await insertRows(job)
   return { job_id: job.id }
 })
 app.post('/single', async (request) => {

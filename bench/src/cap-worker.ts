@@ -10,10 +10,13 @@ const nats = await connect({
   authenticator: jwtAuthenticator(CAP_NATS_JWT, new TextEncoder().encode(CAP_NATS_SEED)),
 })
 
+let taken = 0
+
 function take(data: Uint8Array): void {
   const packet = fromBinary(BusPacketSchema, data)
   if (packet.payload.case !== 'jobRequest') return
   const { jobId, attempt } = packet.payload.value
+  taken += 1
   const result = create(JobResultSchema, {
     jobId,
     attempt,
@@ -65,6 +68,7 @@ beat()
 const beating = setInterval(beat, 2000)
 await nats.flush()
 process.send?.({ ready: true })
+process.on('message', () => process.send?.({ taken }))
 process.once('disconnect', () => {
   clearInterval(beating)
   void nats.close().then(() => process.exit(0))

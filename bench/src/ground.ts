@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +14,7 @@ const READY_WITHIN_MS = 60_000
 /** A real installation for one run: managed PostgreSQL and nats-server, and the server as a process of its own. */
 export interface Ground {
   url: string
+  grpc: string
   apiKey: string
   tenant: string
   natsUrl: string
@@ -27,6 +28,8 @@ export interface Ground {
   startedInMs: number
   managed: Managed
   dataDir: string
+  /** A second server on the same database, bus and secrets. */
+  replica(): Promise<{ url: string; server: ChildProcess; stop(): Promise<void> }>
   stop(): Promise<void>
 }
 
@@ -44,26 +47,29 @@ export async function layGround(profileDir?: string): Promise<Ground> {
   const profiling =
     profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, '--cpu-prof-interval=500']
   const started = performance.now()
-  const server = spawn(process.execPath, [...profiling, MAIN], {
-    env: {
-      ...env,
-      WHEELHOUSE_DATA_DIR: serverDir,
-      WHEELHOUSE_PORT: '0',
-      WHEELHOUSE_GRPC_PORT: '0',
-      DATABASE_URL: managed.databaseUrl,
-      NATS_URL: managed.nats.url,
-      WHEELHOUSE_NATS_OPERATOR_FILE: join(dataDir, 'secrets', 'operator.json'),
-      WHEELHOUSE_RATE_LIMITS_SCALE: '1000000',
-      WHEELHOUSE_AGENT_ENABLED: 'false',
-      WHEELHOUSE_LOG_LEVEL: 'warn',
-    },
-    stdio: ['ignore', 'inherit', 'ignore'],
-  })
+  const start = (folder: string): ChildProcess =>
+    spawn(process.execPath, [...profiling, MAIN], {
+      env: {
+        ...env,
+        WHEELHOUSE_DATA_DIR: folder,
+        WHEELHOUSE_PORT: '0',
+        WHEELHOUSE_GRPC_PORT: '0',
+        DATABASE_URL: managed.databaseUrl,
+        NATS_URL: managed.nats.url,
+        WHEELHOUSE_NATS_OPERATOR_FILE: join(dataDir, 'secrets', 'operator.json'),
+        WHEELHOUSE_RATE_LIMITS_SCALE: '1000000',
+        WHEELHOUSE_AGENT_ENABLED: 'false',
+        WHEELHOUSE_LOG_LEVEL: 'warn',
+      },
+      stdio: ['ignore', 'inherit', 'ignore'],
+    })
+  const server = start(serverDir)
   const connection = await ready(serverDir, server)
   const startedInMs = performance.now() - started
   const pool = new pg.Pool({ connectionString: managed.databaseUrl, max: 8 })
   return {
     url: connection.url,
+    grpc: connection.grpc,
     apiKey: connection.admin.apiKey,
     tenant: connection.tenant,
     natsUrl: managed.nats.url,
@@ -75,6 +81,15 @@ export async function layGround(profileDir?: string): Promise<Ground> {
     startedInMs,
     managed,
     dataDir,
+    async replica() {
+      const folder = join(dataDir, 'replica')
+      cpSync(join(serverDir, 'secrets'), join(folder, 'secrets'), { recursive: true })
+      // With it the administrator's key stays; without it a new one would be made.
+      cpSync(join(serverDir, 'connection.json'), join(folder, 'connection.json'))
+      const second = start(folder)
+      const { url } = await ready(folder, second)
+      return { url, server: second, stop: () => ended(second) }
+    },
     async stop() {
       await pool.end()
       await ended(server)
@@ -92,6 +107,7 @@ function natsPidOf(dataDir: string): number {
 
 interface Connection {
   url: string
+  grpc: string
   tenant: string
   admin: { apiKey: string }
   pid: number

@@ -11,7 +11,7 @@ async function page(ground: Ground, path: string): Promise<void> {
 }
 
 /** Fills the jobs of the first tenant with ended ones, straight into the table: only their reading is measured. */
-async function fill({ pool, tenant }: Ground, from: number, to: number): Promise<void> {
+export async function fill({ pool, tenant }: Ground, from: number, to: number): Promise<void> {
   // The owner of a protected table may not write its rows; the engine's role may.
   const client = await pool.connect()
   await client.query('set role wh_engine')
@@ -20,7 +20,7 @@ async function fill({ pool, tenant }: Ground, from: number, to: number): Promise
      select t.id, 'bench-' || n, 'trace-' || (n / 10), 'job.bench.' || (n % 20), case when n % 50 = 0 then 'failed' else 'succeeded' end,
             1700000000000000 + n * 1000, to_timestamp(1700000000 + n / 1000.0), '{"topic":"job.bench"}', p.id, '\\x00', t.id, now()
        from generate_series($2::int, $3::int) as n, tenants t
-       cross join lateral (select id from principals where tenant_id = t.id limit 1) p where t.slug = $1`,
+       cross join lateral (select id from principals where tenant_id = t.id limit 1) p where t.slug = $1 on conflict do nothing`,
     [tenant, from, to],
   )
   await client.query('reset role')

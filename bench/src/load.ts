@@ -99,9 +99,9 @@ export interface Used {
   nats: number
 }
 
-export async function used(ground: Ground): Promise<Used> {
+export async function used(ground: Ground, second?: number): Promise<Used> {
   return {
-    server: await cpuOf(ground.server.pid),
+    server: (await cpuOf(ground.server.pid)) + (second === undefined ? 0 : await cpuOf(second)),
     postgres: await cpuOfFamily(ground.postgresPid),
     nats: await cpuOf(ground.natsPid),
   }

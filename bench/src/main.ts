@@ -5,19 +5,34 @@ import { parseArgs } from 'node:util'
 import { agentFigures } from './agents.ts'
 import { startBare } from './bare.ts'
 import { layGround } from './ground.ts'
+import { flatFigures } from './flat.ts'
 import { ingestFigures } from './ingest.ts'
 import { jobLifeFigures } from './job-life.ts'
 import { secondKernel } from './kernel.ts'
 import { listFigures } from './lists.ts'
 import { residentMib } from './load.ts'
 import { policyFigures } from './policy.ts'
+import { replicaFigures } from './replicas.ts'
 import { type Figure, markdown } from './report.ts'
+import { socketFigures } from './sockets.ts'
 import { startFigures } from './start.ts'
 import { submitFigures } from './submit.ts'
+import { workflowFigures } from './workflows.ts'
 import { whatIfFigures } from './what-if.ts'
 
 const TABLE = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url))
-const SECTIONS = ['submit', 'job-life', 'ingest', 'agents', 'lists', 'what-if']
+const SECTIONS = [
+  'submit',
+  'job-life',
+  'replicas',
+  'workflows',
+  'sockets',
+  'ingest',
+  'agents',
+  'lists',
+  'flat',
+  'what-if',
+]
 
 /** `npm run bench`: every section on one ground, then the table. `-- --only submit,job-life` runs some and writes nothing. */
 async function main(): Promise<void> {
@@ -54,6 +69,10 @@ async function main(): Promise<void> {
     })
     await section('job-life', () => jobLifeFigures(ground, bare))
     bare.stop()
+    await section('replicas', () => replicaFigures(ground))
+    await section('workflows', () => workflowFigures(ground))
+    await section('sockets', () => socketFigures(ground))
+    await section('flat', () => flatFigures(ground))
     figures.push(...policyFigures(submitCpuUs))
     await section('ingest', async () => {
       const kernel = await secondKernel(ground)
