@@ -1,5 +1,5 @@
 import { ids, type Instant } from '../clock/index.ts'
-import { at, instants, jsonb, sql, texts, type Tx, words } from '../db/index.ts'
+import { at, instants, jsonb, sql, storable, texts, type Tx, words } from '../db/index.ts'
 import type { Actor } from '../identity/index.ts'
 import type { TerminalState } from './jobs.ts'
 import type { JobRequest } from './request.ts'
@@ -175,6 +175,7 @@ export interface EndedOne {
  */
 export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined> {
   const { id, now, state } = end
+  const message = end.message === undefined ? undefined : storable(end.message, 8000)
   const queue = await tx.maybe<{
     state: string
     fence: number
@@ -199,7 +200,7 @@ export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined>
   }>(sql`
     update jobs set state = ${state}, updated_us = ${us}, ended_at = ${at(now)}, started_at = ${at(queue.started_at)},
       attempts = ${wasLeased ? queue.attempt : queue.attempt - 1}, worker_id = ${queue.worker_id}, result = ${end.result ?? null},
-      error_code = ${end.code ?? null}, error_message = ${end.message?.slice(0, 8000) ?? null}
+      error_code = ${end.code ?? null}, error_message = ${message ?? null}
     where id = ${id} and state = 'open' returning trace_id, topic, request, verb, context, run_id, step_key, created_at`)
   if (!job) throw new Error(`Job ${id} is in the queue although it has ended`)
   if (job.run_id !== null)
@@ -215,7 +216,7 @@ export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined>
   if (state !== 'succeeded' && state !== 'cancelled') {
     await tx.run(sql`
       insert into dead_letters (tenant_id, job_id, topic, status, reason, reason_code, last_state, attempts, created_at, us)
-      values (${tx.tenantId}, ${id}, ${job.topic}, ${wireStatus(state)}, ${end.message ?? ''}, ${end.code ?? ''},
+      values (${tx.tenantId}, ${id}, ${job.topic}, ${wireStatus(state)}, ${message ?? ''}, ${end.code ?? ''},
         ${wasLeased ? 'RUNNING' : queue.state === 'held' ? 'APPROVAL_REQUIRED' : 'PENDING'}, ${queue.attempt}, ${at(now)}, ${us})
       on conflict (tenant_id, job_id) do update set status = excluded.status, reason = excluded.reason, reason_code = excluded.reason_code,
         last_state = excluded.last_state, attempts = excluded.attempts, created_at = excluded.created_at, us = excluded.us`)
@@ -230,7 +231,7 @@ export async function endOne(tx: Tx, end: EndOne): Promise<EndedOne | undefined>
       traceId: job.trace_id,
       ...(job.verb === null ? {} : { verb: job.verb }),
       ...(end.code === undefined ? {} : { code: end.code }),
-      ...(end.message === undefined ? {} : { message: end.message.slice(0, 2000) }),
+      ...(message === undefined ? {} : { message: message.slice(0, 2000) }),
     },
     schema: 1,
   }

@@ -1,5 +1,5 @@
 import type { Instant } from '../clock/index.ts'
-import { at, type Db, sql, type Tx } from '../db/index.ts'
+import { at, type Db, sql, storable, type Tx } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Constraints } from '../policy/index.ts'
 import type { JobRequest } from './request.ts'
@@ -277,7 +277,7 @@ export async function noteAttempt(
   await tx.run(sql`
     insert into job_attempts (tenant_id, job_id, fence, attempt, worker_id, started_at, ended_at, outcome, error_code, error_message)
     values (${claimed.tenantId}, ${claimed.id}, ${claimed.fence}, ${claimed.attempt}, ${claimed.workerId}, ${at(claimed.startedAt)},
-      ${at(now)}, ${end.outcome}, ${end.code}, ${end.message.slice(0, 4000)}) on conflict do nothing`)
+      ${at(now)}, ${end.outcome}, ${end.code}, ${storable(end.message, 4000)}) on conflict do nothing`)
 }
 
 export interface Undecided {

@@ -1,6 +1,7 @@
 import { Fault } from '@wheelhouse/contract'
 import { JobStatus, type JobProgress, type JobResult } from '@wheelhouse/contract/proto/cap_pb'
 import { type AccountMessage, type CapturedResult, decodePacket, jetStreamAck, type Listening } from '../bus/index.ts'
+import { storable } from '../db/index.ts'
 import { can } from '../identity/index.ts'
 import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
@@ -118,14 +119,14 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     if (result.jobId === '') return undefined
     return {
       tenantId,
-      id: result.jobId,
+      id: storable(result.jobId, 128),
       fence: Math.max(0, result.attempt),
       account,
-      workerId: result.workerId,
+      workerId: storable(result.workerId, 128),
       state: OUTCOME[result.status] ?? 'failed',
-      resultPtr: clean(result.resultPtr, 2048),
-      code: clean(result.errorCode, 200),
-      message: clean(result.errorMessage, 8000),
+      resultPtr: storable(result.resultPtr, 2048),
+      code: storable(result.errorCode, 200),
+      message: storable(result.errorMessage, 8000),
       at,
     }
   }
@@ -265,6 +266,3 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     },
   }
 }
-
-/** Text from outside as PostgreSQL takes it, bounded. */
-const clean = (text: string, most: number): string => text.replaceAll('\0', '').slice(0, most)

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { ids, type Instant } from '../clock/index.ts'
-import { hexes, instants, texts, type Tx, words } from '../db/index.ts'
+import { hexes, instants, jsonb, texts, type Tx, words } from '../db/index.ts'
 import { actorOf, type Principal } from '../identity/index.ts'
 import { contentHash, type Decision, type Facts } from '../policy/index.ts'
 import { type JobRequest, rankOf } from './request.ts'
@@ -57,7 +57,7 @@ function hashOf(principal: Principal): string {
 /** What a decision says beyond its own columns; null when nothing. */
 function decisionBody({ source, ruleDigest, constraints, approval, remediations }: Decision): string | null {
   if (source === '' && !constraints && !approval && remediations.length === 0) return null
-  return JSON.stringify({ source, ruleDigest, constraints, approval, remediations })
+  return jsonb({ source, ruleDigest, constraints, approval, remediations })
 }
 
 /** The event and the audit row of a submission. */
@@ -93,7 +93,7 @@ function boxed(row: NewRow): { event: string; audit: string } {
     jobId: row.id,
     metadata: { ...facts, decision: decision.decision, rule: decision.ruleId },
   }
-  return { event: JSON.stringify(event), audit: JSON.stringify(audit) }
+  return { event: jsonb(event), audit: jsonb(audit) }
 }
 
 /** A row with what is worked out from it. */
@@ -129,7 +129,7 @@ const COLUMNS: readonly Column[] = [
   ['state', 'text', word(({ ended }) => ended?.state ?? 'open')],
   ['us', 'bigint', word(({ us }) => us)],
   ['at', 'timestamptz', instant((row) => row.at)],
-  ['request', 'text', text(({ request }) => JSON.stringify(request))],
+  ['request', 'text', text(({ request }) => jsonb(request))],
   ['context', 'text', text(({ context }) => context)],
   ['principal_id', 'uuid', word(({ principal }) => principal.id)],
   ['principal_hash', 'bytea', (written) => hexes(written.map(({ row }) => hashOf(row.principal)))],
@@ -229,7 +229,7 @@ function unknownContent(written: readonly Written[]) {
     if (factsHash === null) continue
     const factKey = `f ${tenant} ${factsHash}`
     if (!known.has(factKey) && !facts.has(factKey))
-      facts.set(factKey, { tenant, hash: factsHash, body: JSON.stringify(row.facts) })
+      facts.set(factKey, { tenant, hash: factsHash, body: jsonb(row.facts) })
   }
   const sorted = <V>(map: Map<string, V>): [string, V][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
   return { principals: sorted(principals), facts: sorted(facts) }

@@ -1,5 +1,5 @@
 import type { Instant } from '../clock/index.ts'
-import { at, sql, type Tx } from '../db/index.ts'
+import { at, sql, storable, type Tx } from '../db/index.ts'
 import { appendEvent, recentEvents } from './events.ts'
 import { memoryName, summaryKey } from './keys.ts'
 import { chunksFor } from './parts.ts'
@@ -31,10 +31,10 @@ interface Payload {
 
 /** What the user says: `prompt`, `message` or `instruction` (with `code_snippet`) of a JSON object, else the text itself. */
 function read(bytes: Uint8Array): Payload {
-  const text = Buffer.from(bytes).toString()
+  const text = storable(Buffer.from(bytes).toString())
   const parsed = recordOf(text)
   if (!parsed) return { text, filePath: '' }
-  const word = (name: string): string => (typeof parsed[name] === 'string' ? parsed[name] : '')
+  const word = (name: string): string => (typeof parsed[name] === 'string' ? storable(parsed[name]) : '')
   const filePath = word('file_path')
   if (word('prompt') !== '') return { text: word('prompt'), filePath }
   if (word('message') !== '') return { text: word('message'), filePath }

@@ -54,20 +54,26 @@ export function entry(value: unknown, key: string): unknown {
 export const truthy = (value: unknown): boolean =>
   value !== undefined && value !== null && value !== false && value !== '' && value !== 0
 
-/** Bytes of the value as JSON, at least; counting stops past `limit`. Throws where a value is nested too deeply to be walked safely. */
+function textSize(text: string): number {
+  if (!text.isWellFormed() || text.includes('\0'))
+    throw new ExpressionError('A text holds half a character or a NUL, which cannot be stored')
+  return text.length
+}
+
+/** Bytes of the value as JSON, at least; counting stops past `limit`. Throws where a value is nested too deeply to be walked safely, or cannot be stored. */
 export function sizeOf(value: unknown, limit: number): number {
   let size = 0
   const open: { value: unknown; depth: number }[] = [{ value: plain(value), depth: 0 }]
   for (let next = open.pop(); next && size <= limit; next = open.pop()) {
     if (next.depth > MAX_VALUE_DEPTH) throw new ExpressionError('A value is nested too deeply')
     const depth = next.depth + 1
-    if (typeof next.value === 'string') size += next.value.length + 2
+    if (typeof next.value === 'string') size += textSize(next.value) + 2
     else if (Array.isArray(next.value)) {
       size += 1 + next.value.length
       for (const each of next.value) open.push({ value: each, depth })
     } else if (isObject(next.value)) {
       for (const [key, each] of Object.entries(next.value)) {
-        size += key.length + 4
+        size += textSize(key) + 4
         open.push({ value: each, depth })
       }
       size += 2

@@ -42,7 +42,7 @@ export async function tellStatus(tx: Tx, { facts, state }: Held, before: RunStat
     revision: facts.revision,
     status: state.status,
     ...(facts.parentRunId === null ? {} : { parentRunId: facts.parentRunId }),
-    ...(state.error ? { error: state.error.message.slice(0, 2000) } : {}),
+    ...(state.error ? { error: state.error.message.slice(0, 2000).toWellFormed() } : {}),
   }
   for (const each of [...(before === 'pending' ? ['run.started' as const] : []), ...(type ? [type] : [])])
     await publish(tx, {

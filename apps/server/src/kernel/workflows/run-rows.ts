@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { at, jsonb, sql, type Tx } from '../db/index.ts'
+import { at, jsonb, sql, storable, type Tx } from '../db/index.ts'
 import type { Instant } from '../clock/index.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Plan } from './plan.ts'
@@ -110,8 +110,8 @@ export async function writeRun(tx: Tx, state: RunState, write: TurnWrite): Promi
     next,
     updatedUs,
     context ?? null,
-    state.output === undefined ? null : JSON.stringify(state.output),
-    state.error === undefined ? null : JSON.stringify(state.error),
+    state.output === undefined ? null : jsonb(state.output),
+    state.error === undefined ? null : jsonb(state.error),
     at(state.startedAt),
     at(state.completedAt),
     inbox,
@@ -123,8 +123,8 @@ export async function writeRun(tx: Tx, state: RunState, write: TurnWrite): Promi
     of(({ jobId }) => jobId ?? null),
     of(({ status }) => status ?? null),
     of(({ resultPtr }) => resultPtr ?? null),
-    of(({ message }) => message?.slice(0, 8000) ?? null),
-    of(({ data }) => (data === undefined ? null : JSON.stringify(data))),
+    of(({ message }) => (message === undefined ? null : storable(message, 8000))),
+    of(({ data }) => (data === undefined ? null : jsonb(data))),
   ])
   if (next > KEPT_EVENTS && Math.floor(next / TRIM_EVERY) > Math.floor(nextSeq / TRIM_EVERY))
     await tx.query(`delete from run_events where run_id = $1 and seq < $2`, [state.id, next - KEPT_EVENTS])

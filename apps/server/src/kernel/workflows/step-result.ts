@@ -1,6 +1,6 @@
 import type { Artifacts } from '../artifacts/index.ts'
 import type { Instant } from '../clock/index.ts'
-import { at, sql, type Tx } from '../db/index.ts'
+import { at, jsonb, sql, storable, type Tx } from '../db/index.ts'
 import { parsePointer, readValue } from '../jobs/index.ts'
 import type { RunEvent } from './state.ts'
 
@@ -20,11 +20,35 @@ interface EndedJob {
 
 type JobEnded = Extract<RunEvent, { kind: 'job-ended' }>
 
+/** Deeper than expressions take, and than may be walked safely: such a result is text. */
+const MAX_DEPTH = 100
+
+/** The deepest nesting of brackets outside strings. */
+function depthOf(json: string): number {
+  let depth = 0
+  let most = 0
+  let quoted = false
+  for (let at = 0; at < json.length; at++) {
+    const letter = json[at]
+    if (quoted) {
+      if (letter === '\\') at++
+      else if (letter === '"') quoted = false
+    } else if (letter === '"') quoted = true
+    else if (letter === '[' || letter === '{') most = Math.max(most, ++depth)
+    else if (letter === ']' || letter === '}') depth--
+  }
+  return most
+}
+
+/** A result as the run keeps it: JSON as its value, without what no row can hold; all else as text. */
 function readable(text: string): unknown {
+  const plain = storable(text)
+  if (depthOf(plain) > MAX_DEPTH) return plain
   try {
-    return JSON.parse(text)
+    const value = JSON.parse(plain) as unknown
+    return /\\u(?:0000|[dD][89a-fA-F])/.test(plain) ? (JSON.parse(jsonb(value)) as unknown) : value
   } catch {
-    return text
+    return plain
   }
 }
 

@@ -1,4 +1,4 @@
-import { at, sql, type Tx } from '../db/index.ts'
+import { at, jsonb, sql, type Tx } from '../db/index.ts'
 import type { Instant } from '../clock/index.ts'
 import type { ChildCounts, StepError, StepRun, StepStatus } from './state.ts'
 
@@ -62,7 +62,7 @@ export function stepOf(row: StepRow): StepRun {
   }
 }
 
-const text = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value))
+const text = (value: unknown): string | null => (value === undefined ? null : jsonb(value))
 
 const WRITE = `
 insert into run_steps (tenant_id, run_id, key, node_id, child_index, status, attempts, item, input, output, result_ptr, error, job_id, child_run_id,
@@ -121,7 +121,7 @@ export async function insertChildren(
     `insert into run_steps (tenant_id, run_id, key, node_id, child_index, status, item)
      select $1, $2, $3 || '[' || (n + $4 - 1) || ']', $3, n + $4 - 1, 'pending', item::jsonb
        from unnest($5::text[]) with ordinality as i(item, n) on conflict do nothing`,
-    [tx.tenantId, runId, nodeId, from, items.map((item) => JSON.stringify(item ?? null))],
+    [tx.tenantId, runId, nodeId, from, items.map(jsonb)],
   )
 }
 
@@ -152,14 +152,20 @@ export const cancelChildren = (
        and status in ('pending', 'running', 'waiting', 'retrying')
     returning key, job_id as "jobId", child_run_id as "childRunId", approval_id as "approvalId"`)
 
-/** What the children of a node gave, in the order of their index; with `last` the last one alone. */
+/** What the children of a node gave, in the order of their index; with `last` the last one alone. What is beyond `mostBytes` is left out. */
 export const childOutputs = (
   tx: Tx,
   runId: string,
   nodeId: string,
-  last: boolean,
-): Promise<{ output: string | null; resultPtr: string | null }[]> =>
-  tx.many(sql`
-    select output::text as output, result_ptr as "resultPtr" from run_steps
-     where run_id = ${runId} and node_id = ${nodeId} and child_index is not null
-     order by child_index ${last ? sql`desc limit 1` : sql``}`)
+  { last, mostBytes }: { last: boolean; mostBytes: number },
+): Promise<{ output: string | null; resultPtr: string | null; omitted: boolean }[]> =>
+  last
+    ? tx.many(sql`
+        select output::text as output, result_ptr as "resultPtr", false as omitted from run_steps
+         where run_id = ${runId} and node_id = ${nodeId} and child_index is not null order by child_index desc limit 1`)
+    : tx.many(sql`
+        select case when so_far <= ${mostBytes} then output::text end as output, result_ptr as "resultPtr",
+          output is not null and so_far > ${mostBytes} as omitted
+        from (select child_index, output, result_ptr, sum(pg_column_size(output)) over (order by child_index) as so_far from run_steps
+               where run_id = ${runId} and node_id = ${nodeId} and child_index is not null) c
+        order by child_index`)

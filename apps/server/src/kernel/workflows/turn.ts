@@ -3,7 +3,7 @@ import type { Approvals } from '../approvals/index.ts'
 import type { Artifacts } from '../artifacts/index.ts'
 import type { Clock, Instant } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
-import { at, sql, type Tx } from '../db/index.ts'
+import { at, jsonb, sql, type Tx } from '../db/index.ts'
 import type { Feed } from '../events/index.ts'
 import { type JobEngine, microseconds, type StepJob } from '../jobs/index.ts'
 import { advance, beginChild } from './advance.ts'
@@ -77,6 +77,9 @@ const CHILDREN = 500
 const ENTRIES = 500
 /** Children's outputs together stand in their parent up to this size, else behind a pointer. */
 const COLLECT_BYTES = 1024 * 1024
+/** What is beyond so much of children's outputs is named by its pointer: ten thousand of the largest would not fit into memory. */
+const COLLECTED_BYTES = 16 * 1024 * 1024
+const OMITTED = JSON.stringify({ omitted: 'the outputs of the items are larger than 16 MiB together' })
 
 /** One turn of a run: what it has yet to take in is taken in, and what follows is done, in the caller's transaction. */
 export interface Turns {
@@ -337,9 +340,10 @@ class Turning {
   async #collect(nodeId: string, last: boolean): Promise<void> {
     const { plan, state } = this.#held
     await this.#writeSteps()
-    const rows = await childOutputs(this.#tx, state.id, nodeId, last)
+    const rows = await childOutputs(this.#tx, state.id, nodeId, { last, mostBytes: COLLECTED_BYTES })
     const texts = rows.map(
-      ({ output, resultPtr }) => output ?? (resultPtr === null ? 'null' : JSON.stringify({ result_ptr: resultPtr })),
+      ({ output, resultPtr, omitted }) =>
+        output ?? (resultPtr === null ? (omitted ? OMITTED : 'null') : JSON.stringify({ result_ptr: resultPtr })),
     )
     const text = last ? (texts[0] ?? 'null') : `[${texts.join(',')}]`
     const collected = { kind: 'children-collected' as const, step: nodeId }
@@ -404,7 +408,7 @@ class Turning {
     const tx = this.#tx
     const { state, facts } = this.#held
     await this.#writeSteps()
-    const contextText = JSON.stringify(state.context)
+    const contextText = jsonb(state.context)
     const context = contextText === this.#held.contextText ? undefined : contextText
     const changed =
       this.#wrote || state.status !== this.#statusBefore || context !== undefined || this.#timeline.length > 0

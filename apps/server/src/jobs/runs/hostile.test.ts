@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
+import { capWorker } from '../../testing/cap-worker.ts'
+import { openRuns, type Runs } from '../../testing/runs.ts'
+
+/** What workers, clients and authors may send to harm a run, or others. */
+let runs: Runs
+/** What the worker of `job.hostile` leaves as its result, or says about its failure. */
+let answer: { result: string } | { failure: string } = { result: '{}' }
+beforeAll(async () => {
+  runs = await openRuns()
+  const token = runs.worker.token
+  await capWorker(runs.world, runs.world.a, {
+    id: 'hostile',
+    topics: ['job.hostile'],
+    async work() {
+      if ('failure' in answer) return { status: JobStatus.FAILED, errorCode: 'bad', errorMessage: answer.failure }
+      const made = await runs.world.call('POST', '/api/v1/artifacts', {
+        as: token,
+        body: { content: answer.result, content_type: 'application/json' },
+      })
+      return { resultPtr: made.body.artifact_ptr as string }
+    },
+  })
+})
+afterAll(() => runs.close())
+
+test.each([
+  ['a NUL in a text', '{"a":"x\\u0000y"}', { a: 'x\ufffdy' }],
+  [
+    'half a character in a text and a name',
+    '{"b\\ud800":"\\udc00 \\ud83d\\ude00 \\\\u0000"}',
+    { 'b\ufffd': '\ufffd 😀 \\u0000' },
+  ],
+  [
+    'brackets a hundred thousand deep',
+    `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
+    expect.stringMatching(/^\[{100000}\]{100000}$/),
+  ],
+])('a result with %s ends its step and its run', async (_, result, output) => {
+  answer = { result }
+  const workflow = await runs.save({
+    work: { topic: 'job.hostile' },
+    after: { type: 'transform', depends_on: ['work'], input: { ok: true } },
+  })
+  const done = await runs.until(await runs.start(workflow), 'succeeded')
+  expect(done.steps.work.output).toEqual(output)
+})
+
+test('a failure whose words would be cut within a character ends its run', async () => {
+  answer = { failure: `x\0${'😀'.repeat(3000)}` }
+  const run = await runs.start(await runs.save({ work: { topic: 'job.hostile' } }))
+  expect((await runs.until(run, 'failed')).error.message).toMatch(/^x😀/u)
+})
+
+test.each([
+  ['half a character', "${split('😀', '')}"],
+  ['a NUL', '${parseJson(input.json)}'],
+])('an expression that makes %s fails its step in words', async (_, made) => {
+  const workflow = await runs.save({
+    make: { type: 'transform', input: { made } },
+    ask: { type: 'approval', depends_on: ['make'], input: { made: '${steps.make.output.made}' } },
+  })
+  const run = await runs.start(workflow, { json: '"\\u0000"' })
+  expect((await runs.until(run, 'failed')).error.message).toContain('cannot be stored')
+})
