@@ -25,11 +25,11 @@ export interface Supervision {
   log: Logger
 }
 
-const HEALTHY_MS = 60_000
+const HEALTHY_MS = 1_000
 
 /**
  * Keeps one child running: whenever it ends by itself it is started again, after 50 ms, then twice as long each time up to
- * 10 s; a minute of life starts the count anew. The first start must succeed, else this throws.
+ * 10 s. Who has worked for a second was no failed start, and its end waits for nothing. The first start must succeed, else this throws.
  */
 export async function supervise({ name, start, stopSignal, stopWithinMs, log }: Supervision): Promise<Supervised> {
   const stopping = new AbortController()
