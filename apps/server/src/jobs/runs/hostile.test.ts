@@ -64,3 +64,40 @@ test.each([
   const run = await runs.start(workflow, { json: '"\\u0000"' })
   expect((await runs.until(run, 'failed')).error.message).toContain('cannot be stored')
 })
+
+test('a job that somebody submits ahead under the id of a step does not take its place', async () => {
+  const { a, kernel } = runs.world
+  const workflow = await runs.save({
+    ask: { type: 'approval' },
+    work: { topic: 'job.echo', depends_on: ['ask'], input: { n: 1 } },
+    late: { topic: 'job.echo', depends_on: ['ask'], input: { n: 2 }, retry: { max_retries: 0 } },
+  })
+  const run = await runs.start(workflow)
+  const jobId = `${run}:work@1`
+  runs.worker.send('sys.job.submit', {
+    case: 'jobRequest',
+    value: { jobId, topic: 'job.silent', tenantId: a.slug, principalId: 'somebody' },
+  })
+  // One that is there all the same, from before ids of steps were kept from clients.
+  await kernel.jobs.submitBatched(await runs.world.principal(a.keys.admin), {
+    jobId: `${run}:late@1`,
+    request: { topic: 'job.silent', tenant: a.slug, principalId: 'somebody' },
+    context: '{}',
+  })
+  expect((await runs.decide(workflow, run, 'ask', { approved: true })).status).toBe(204)
+  const done = await runs.until(run, 'failed')
+  expect(done.steps.late.error).toMatchObject({ code: 'job_id_taken' })
+  expect((await runs.call('GET', `/api/v1/jobs/${jobId}`)).body.topic).toBe('job.echo')
+})
+
+test('what no row takes is refused at the bus, and others in the batch go through', async () => {
+  const { a } = runs.world
+  const send = (value: object) =>
+    runs.worker.send('sys.job.submit', { case: 'jobRequest', value: { tenantId: a.slug, principalId: 'p', ...value } })
+  send({ jobId: 'long-topic', topic: `job.${'x'.repeat(100_000)}` })
+  send({ jobId: 'nul', topic: 'job.silent', labels: { a: '\0' } })
+  send({ jobId: 'good', topic: 'job.silent' })
+  await expect.poll(async () => (await runs.call('GET', '/api/v1/jobs/good')).status).toBe(200)
+  expect((await runs.call('GET', '/api/v1/jobs/long-topic')).status).toBe(404)
+  expect((await runs.call('GET', '/api/v1/jobs/nul')).status).toBe(404)
+})

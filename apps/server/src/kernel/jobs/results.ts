@@ -1,7 +1,7 @@
 import { Fault } from '@wheelhouse/contract'
 import { JobStatus, type JobProgress, type JobResult } from '@wheelhouse/contract/proto/cap_pb'
 import { type AccountMessage, type CapturedResult, decodePacket, jetStreamAck, type Listening } from '../bus/index.ts'
-import { storable } from '../db/index.ts'
+import { jsonb, storable } from '../db/index.ts'
 import { can } from '../identity/index.ts'
 import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
@@ -10,7 +10,7 @@ import type { Active, Dispatcher } from './dispatcher.ts'
 import { type EndedRow, type EndItem, endJobs } from './ends.ts'
 import type { TerminalState } from './jobs.ts'
 import { noteAttempt, release } from './queue.ts'
-import { readPacket } from './request.ts'
+import { type JobRequest, readPacket } from './request.ts'
 import { attemptOf } from './spans.ts'
 import { backoffMs } from './runner.ts'
 import type { Submission } from './submission.ts'
@@ -197,6 +197,11 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     const request = readPacket(payload.value, principal.tenantSlug)
     if (!request.topic.startsWith('job.') || Object.keys(request.labels ?? {}).length > 50) return
     const { jobId } = payload.value
+    const problem = refusedPacket(request, jobId)
+    if (problem !== undefined) {
+      log.warn({ tenantId: principal.tenantId, key: principal.keyId }, `A submit over the bus was refused: ${problem}`)
+      return
+    }
     const key = request.meta?.idempotencyKey
     try {
       await submission.submitBatched(principal, {
@@ -265,4 +270,19 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
       for (const each of open) each.close()
     },
   }
+}
+
+/** The ids of steps' jobs (`<run>:<step>@<attempt>`) are the engine's to give. */
+const OF_A_STEP = /^[^:]+:.+@\d+$/s
+const MOST = { topic: 256, text: 2048 }
+
+/** What no row, index or hash would take; the public endpoint's schema keeps it out there. */
+function refusedPacket(request: JobRequest, jobId: string): string | undefined {
+  const { topic, adapterId = '', parentJobId = '', memoryId = '', workflowId = '', contextPtr = '' } = request
+  if (topic.length > MOST.topic) return `a topic has at most ${MOST.topic} characters`
+  if ([adapterId, parentJobId, memoryId, workflowId, contextPtr].some((text) => text.length > MOST.text))
+    return `ids and pointers have at most ${MOST.text} characters`
+  if (JSON.stringify([request, jobId]) !== jsonb([request, jobId])) return 'text must not hold NUL'
+  if (OF_A_STEP.test(jobId)) return "an id of the form run:step@attempt is a step's"
+  return undefined
 }

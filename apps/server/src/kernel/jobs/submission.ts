@@ -308,10 +308,18 @@ export function openSubmission(core: Core): Submission {
     async submitMany(tx, principal, jobs) {
       const rows: NewRow[] = []
       const told: StepSubmitted[] = []
-      for (const job of jobs) {
-        const ready = await readyStep(tx, principal, job).catch(refusal)
+      const ready_: (Prepared | { refused: Fault })[] = []
+      for (const job of jobs) ready_.push(await readyStep(tx, principal, job).catch(refusal))
+      // An approval is not asked for in the name of a job that is somebody else's.
+      const held = ready_.flatMap((each) => ('row' in each && each.state === 'held' ? [each.row.id] : []))
+      const taken = held.length === 0 ? new Set<string>() : await thoseThere(tx, held)
+      for (const ready of ready_) {
         if ('refused' in ready) {
           told.push({ state: 'refused', code: ready.refused.code, message: ready.refused.message })
+          continue
+        }
+        if (taken.has(ready.row.id)) {
+          told.push(refusedAsTaken(ready.row.id))
           continue
         }
         const row = ready.state === 'held' ? await hold(tx, ready.row) : ready.row
@@ -326,14 +334,19 @@ export function openSubmission(core: Core): Submission {
         )
       }
       if (rows.length === 0) return told
-      await insertJobs(tx, rows)
+      const made = await insertJobs(tx, rows)
+      const isMade = ({ id }: { id: string }): boolean => made.has(`${principal.tenantId} ${id}`)
+      const lost = new Set(rows.filter((row) => !isMade(row)).map(({ id }) => id))
       crashPoint('submit:before-commit')
       tx.afterCommit(() => {
         crashPoint('submit:after-commit')
-        for (const row of rows) announce(row)
+        for (const row of rows) if (isMade(row)) announce(row)
         core.events.wake()
       })
-      return told
+      // Nobody would tell the run of the end of a job that is not its own.
+      return told.map((each, index) =>
+        lost.has(jobs[index]?.jobId ?? '') ? refusedAsTaken(jobs[index]?.jobId ?? '') : each,
+      )
     },
 
     async foresee(tx, principal, job) {
@@ -417,6 +430,19 @@ function verbRequest(
     },
   }
 }
+
+const thoseThere = async (tx: Tx, jobIds: readonly string[]): Promise<Set<string>> =>
+  new Set(
+    (await tx.many<{ id: string }>(sql`select id from jobs where id = any(${[...jobIds]}::text[])`)).map(
+      ({ id }) => id,
+    ),
+  )
+
+const refusedAsTaken = (id: string): StepSubmitted => ({
+  state: 'refused',
+  code: 'job_id_taken',
+  message: `there is a job ${id} already that is not this step's`,
+})
 
 /** A refusal that belongs to its step; anything else is a defect or an outage of the whole. */
 function refusal(error: unknown): { refused: Fault } {
