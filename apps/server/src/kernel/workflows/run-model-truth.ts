@@ -69,13 +69,12 @@ export const unhandled = ({ status, handled }: Told): boolean =>
   !handled && (status === 'failed' || status === 'timed_out' || status === 'cancelled')
 
 /** The finally block and what follows it. */
-function lastOf(spec: RunSpec): Set<number> {
+export function lastOf(spec: RunSpec): Set<number> {
   const last = new Set<number>()
   for (const [at, node] of spec.nodes.entries()) {
     const follows = node.from.some((edge) => last.has(edge.at))
     const jumpedTo = [...last].some((other) => jumpOf(spec, other) === at)
-    const chosen = follows
-    if (isFinally(spec, at) || follows || jumpedTo || chosen) last.add(at)
+    if (isFinally(spec, at) || follows || jumpedTo) last.add(at)
   }
   return last
 }

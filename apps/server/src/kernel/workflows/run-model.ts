@@ -4,7 +4,7 @@ import type { Timer } from './run-player.ts'
 import { stepActive, stepEnded } from './event-turn.ts'
 import { idOf, jumpOf, placeOf, planOf } from './run-model-plans.ts'
 import type { NodeSpec, RunSpec } from './run-model-plans.ts'
-import { attemptsOf, comesTo, edgeOf, fateOf, unhandled, whole } from './run-model-truth.ts'
+import { attemptsOf, comesTo, edgeOf, fateOf, lastOf, unhandled, whole } from './run-model-truth.ts'
 import type { RunEvent, StepRun } from './state.ts'
 
 /** What was seen in all sequences, by name: a campaign asks that nothing of it is missing. */
@@ -75,7 +75,7 @@ class Sequence {
       moves[choice % moves.length]?.make()
     }
     this.#checkEnd()
-    for (let kind = 0; kind < 8; kind++) this.#noise(kind)
+    for (let kind = 0; kind < 22; kind++) this.#noise(kind)
   }
 
   #stop(by: 'cancel' | 'run-timeout'): void {
@@ -169,10 +169,29 @@ class Sequence {
     const [job] = open
     const run = [...this.#player.runs.values()][0]
     const ended = { kind: 'succeeded' as const, output: 'noise' }
-    const retrying = [...this.#player.run.steps.values()].find(({ status }) => status === 'retrying')
-    switch (choice % 8) {
+    const steps = [...this.#player.run.steps.values()]
+    const retrying = steps.find(({ status }) => status === 'retrying')
+    const timed = retrying ?? steps.find(({ status }) => status === 'waiting')
+    const over = this.#player.timers.find((timer) => !this.#isDue(timer))
+    switch (choice % 11) {
       case 0:
         return ['start again', { kind: 'start' }]
+      case 8:
+        if (!timed) return undefined
+        return [
+          'old timer',
+          {
+            kind: 'timer',
+            step: timed.key,
+            purpose: timed === retrying ? 'retry' : choice % 2 ? 'delay' : 'timeout',
+            attempt: timed.attempts + 1,
+          },
+        ]
+      case 9:
+        return over && ['old timer', { kind: 'timer', step: over.step, purpose: over.purpose, attempt: over.attempt }]
+      case 10:
+        if (!this.#over()) return undefined
+        return ['cancel after the end', choice % 2 ? { kind: 'run-timeout' } : { kind: 'cancel', reason: 'late' }]
       case 1: {
         const past = this.#sent.filter(({ kind }) => kind === 'job-ended' || kind === 'run-ended' || kind === 'decided')
         const event = past[choice % Math.max(past.length, 1)]
@@ -209,6 +228,7 @@ class Sequence {
         .filter(stepEnded)
         .map((step) => [step.key, JSON.stringify(step)]),
     )
+    const failing = this.#fails()
     const pending = new Set(
       [...player.run.steps.values()].filter(({ status }) => status === 'pending').map(({ key }) => key),
     )
@@ -216,16 +236,16 @@ class Sequence {
     this.#sent.push(event)
     for (const [key, text] of ended)
       assert.equal(JSON.stringify(player.step(key)), text, `${key} changed after its end`)
-    this.#checkState(pending)
+    this.#checkState(pending, failing)
     return effects
   }
 
   /** Holds after every event. */
-  #checkState(pending: ReadonlySet<string>): void {
+  #checkState(pending: ReadonlySet<string>, failing: boolean): void {
     const { run, plan, jobs, runs, asked, children } = this.#player
     const steps = [...run.steps.values()]
     const rows = [...steps, ...[...children.values()].flat()]
-    for (const key of pending) if (run.steps.get(key)?.startedAt !== undefined) this.#checkBegin(key)
+    for (const key of pending) if (run.steps.get(key)?.startedAt !== undefined) this.#checkBegin(key, failing)
     const working = rows.filter(({ status }) => status === 'running')
     const open = working.flatMap(({ jobId }) => (jobId === undefined ? [] : [jobId]))
     assert.deepEqual([...jobs.keys()].toSorted(), open.toSorted(), 'open jobs are those of running steps')
@@ -272,25 +292,48 @@ class Sequence {
   }
 
   /** A step that began had to be allowed to, as its sources stand. */
-  #checkBegin(key: string): void {
+  #checkBegin(key: string, failing: boolean): void {
     const spec = this.#spec
     const at = placeOf(key)
     const node = spec.nodes[at] as NodeSpec
-    const step = (other: number) => this.#player.step(idOf(other))
-    if (spec.nodes.some((_, other) => jumpOf(spec, other) === at && step(other).handled)) return
-    const edges = node.from.map((edge) => {
-      const source = step(edge.at)
-      if (!stepEnded(source)) return 'open'
-      const why = source.skipReason === 'condition_false' ? ('condition' as const) : undefined
-      const status = source.status as 'succeeded'
-      return edgeOf(spec, edge, { status, handled: source.handled ?? false, ...(why ? { why } : {}) })
-    })
+    if (failing) assert(lastOf(spec).has(at) || this.#recovers(at), `${key} began although the run fails`)
+    if (this.#jumpedTo(at)) return
+    const edges = node.from.map((edge) => this.#edge(edge))
     const good = edges.filter((edge) => edge === 'good').length
     if (!edges.length) return
     const wanted = typeof node.join === 'number' ? node.join : 1
     assert(good >= wanted, `${key} began with ${good} of ${wanted} edges: ${edges.join(', ')}`)
     if (node.join === 'all')
       assert(!edges.includes('open') && !edges.includes('bad'), `${key} began too early: ${edges.join(', ')}`)
+  }
+
+  #jumpedTo(at: number): boolean {
+    return this.#spec.nodes.some(
+      (_, other) => jumpOf(this.#spec, other) === at && this.#player.step(idOf(other)).handled,
+    )
+  }
+
+  /** Whether it is reached along an edge on failure or always, or by a jump, or follows what is. */
+  #recovers(at: number): boolean {
+    const along = this.#spec.nodes[at]?.from.some(
+      (edge) => this.#edge(edge) === 'good' && (edge.on !== 'success' || this.#recovers(edge.at)),
+    )
+    return this.#jumpedTo(at) || along === true
+  }
+
+  #edge(edge: NodeSpec['from'][number]): 'good' | 'bad' | 'dead' | 'open' {
+    const source = this.#player.step(idOf(edge.at))
+    if (!stepEnded(source)) return 'open'
+    const why = source.skipReason === 'condition_false' ? ('condition' as const) : undefined
+    const status = source.status as 'succeeded'
+    return edgeOf(this.#spec, edge, { status, handled: source.handled ?? false, ...(why ? { why } : {}) })
+  }
+
+  /** A step has failed and nobody handled it. */
+  #fails(): boolean {
+    return [...this.#player.run.steps.values()].some(
+      (step) => ['failed', 'timed_out', 'cancelled'].includes(step.status) && !step.handled,
+    )
   }
 
   #checkEnd(): void {
@@ -328,7 +371,11 @@ class Sequence {
     const [node] = this.#of(step.key)
     if (step.status === 'skipped') {
       if (step.skipReason === 'condition_false') assert.equal(node.condition, false, step.key)
-      if (step.skipReason === 'run_ended') assert.notEqual(this.#player.run.status, 'succeeded', step.key)
+      if (step.skipReason === 'run_ended') {
+        assert.notEqual(this.#player.run.status, 'succeeded', step.key)
+        const recovers = node.from.some((edge) => edge.on !== 'success' && this.#edge(edge) === 'good')
+        assert(this.#stopped || !recovers, `${step.key} is for recovery and was not begun`)
+      }
       this.#note(`skipped ${step.skipReason}`)
       return
     }
