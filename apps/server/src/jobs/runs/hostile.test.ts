@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { capWorker } from '../../testing/cap-worker.ts'
+import { sql } from '../../kernel/db/index.ts'
 import { openRuns, type Runs } from '../../testing/runs.ts'
 
 /** What workers, clients and authors may send to harm a run, or others. */
@@ -100,4 +101,43 @@ test('what no row takes is refused at the bus, and others in the batch go throug
   await expect.poll(async () => (await runs.call('GET', '/api/v1/jobs/good')).status).toBe(200)
   expect((await runs.call('GET', '/api/v1/jobs/long-topic')).status).toBe(404)
   expect((await runs.call('GET', '/api/v1/jobs/nul')).status).toBe(404)
+})
+
+test('items that would all get a large input fail their step before anything is stored', async () => {
+  const workflow = await runs.save({ fan: { topic: 'job.silent', for_each: 'input.items' } })
+  const items = Array.from({ length: 4000 }, (_, n) => `item number ${n}, with a few words of its own`)
+  const done = await runs.until(await runs.start(workflow, { items }), 'failed')
+  expect(done.error.message).toContain('give the step an input with what an item needs')
+  expect(done.steps.fan.children_counts.succeeded).toBe(0)
+})
+
+test('a tree of runs has at most fifty thousand of them', async () => {
+  const { a, kernel } = runs.world
+  const leaf = await runs.save({ ask: { type: 'approval' } })
+  const middle = await runs.save({
+    ask: { type: 'approval' },
+    sub: { type: 'subworkflow', workflow_id: leaf, depends_on: ['ask'] },
+  })
+  const root = await runs.start(await runs.save({ sub: { type: 'subworkflow', workflow_id: middle } }))
+  await expect.poll(async () => (await runs.get(root)).steps.sub.child_run_id).toEqual(expect.any(String))
+  const child = (await runs.get(root)).steps.sub.child_run_id
+  await runs.until(child, 'waiting')
+  await kernel.db.tenant(a.id, (tx) =>
+    tx.run(sql`
+      insert into runs (tenant_id, id, workflow_id, revision, status, input, principal, principal_id, triggered_by, root_run_id, depth, created_at, updated_us)
+      select tenant_id, 'filler ' || n, workflow_id, revision, 'succeeded', '{}', principal, principal_id, '', ${root}, 1, created_at, updated_us
+        from runs, generate_series(1, 49999) n where id = ${root}`),
+  )
+  expect((await runs.decide(middle, child, 'ask', { approved: true })).status).toBe(204)
+  expect((await runs.until(child, 'failed')).error.message).toContain('at most 50000 sub-runs')
+})
+
+test('a context that grows without end fails the step that would make it too large', async () => {
+  answer = { result: JSON.stringify('x'.repeat(250_000)) }
+  const ids = Array.from({ length: 20 }, (_, n) => `s${n}`)
+  const workflow = await runs.save(
+    Object.fromEntries(ids.map((id) => [id, { topic: 'job.hostile', output_path: `kept.${id}` }])),
+  )
+  const done = await runs.until(await runs.start(workflow), 'failed')
+  expect(done.error.message).toContain('larger than 4 MiB')
 })

@@ -1,4 +1,5 @@
 import { beginIteration, fail, finalFailure, skip, succeed } from './end-step.ts'
+import { sizeOf } from './expression-values.ts'
 import { evaluate, ExpressionError, print, truthy } from './expressions.ts'
 import type { Action, PlanNode } from './plan.ts'
 import { scopeOf } from './scope.ts'
@@ -11,6 +12,8 @@ import type { EventTurn } from './event-turn.ts'
 const MAX_ITEMS = 10_000
 /** The items of a for_each may be many: each child's input has the usual limit. */
 const MAX_ITEMS_BYTES = 16 * 1024 * 1024
+/** Of all items of a step together. */
+const MAX_INPUTS_BYTES = 128 * 1024 * 1024
 
 /** A step of the plan is ready: it is skipped when its condition says so, else it begins, with children or by itself. */
 export function beginStep(turn: EventTurn, step: StepRun): void {
@@ -76,6 +79,11 @@ function prepareInput(turn: EventTurn, step: StepRun, node: PlanNode): boolean {
   if (step.input !== undefined) return true
   try {
     const input = inputOf(node, turn, localOf(turn, step, node))
+    const much = tooMuch(turn, step, input)
+    if (much !== undefined) {
+      fail(turn, step, finalFailure(much, 'limit_exceeded'))
+      return false
+    }
     step.input = input
     const problem =
       node.inputSchema && node.action.kind !== 'form' ? turn.world.validate(node.inputSchema, input) : undefined
@@ -86,6 +94,15 @@ function prepareInput(turn: EventTurn, step: StepRun, node: PlanNode): boolean {
     fail(turn, step, finalFailure(error.message, 'expression_error'))
   }
   return false
+}
+
+/** Each item's input is stored twice, with its step and with its job: many items with a large input would fill the disk. */
+function tooMuch(turn: EventTurn, step: StepRun, input: unknown): string | undefined {
+  const total = isChild(step) ? (stepOf(turn, step.nodeId).children?.total ?? 1) : 1
+  const each = Math.floor(MAX_INPUTS_BYTES / total)
+  // One alone is bounded by what made it.
+  if (total < 100 || sizeOf(input, each) <= each) return undefined
+  return `each of ${total} items would get an input of more than ${Math.floor(each / 1024)} KiB; give the step an input with what an item needs`
 }
 
 /** The input that a step of the node gets with what is known now. Throws an ExpressionError. */

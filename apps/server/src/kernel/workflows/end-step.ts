@@ -1,3 +1,4 @@
+import { sizeOf } from './expression-values.ts'
 import { evaluate, ExpressionError, truthy } from './expressions.ts'
 import { nodeOf } from './plan-graph.ts'
 import type { PlanNode } from './plan.ts'
@@ -5,6 +6,9 @@ import { scopeOf } from './scope.ts'
 import type { RunState, StepError, StepRun } from './state.ts'
 import { isChild, nodeOfStep, runEnded, stepEnded, stepOf, tell } from './event-turn.ts'
 import type { EventTurn } from './event-turn.ts'
+
+/** It is written whole whenever it changes. */
+const MAX_CONTEXT_BYTES = 4 * 1024 * 1024
 
 export interface Failure extends StepError {
   readonly status: 'failed' | 'timed_out' | 'cancelled'
@@ -39,8 +43,16 @@ export function succeed(
   else step.output = result.output
   if (result.resultPtr === undefined) delete step.resultPtr
   else step.resultPtr = result.resultPtr
+  if (!isChild(step)) {
+    const before = turn.run.context
+    writeContext(turn.run, node, step)
+    const unfit = turn.run.context === before ? undefined : contextProblem(turn.run)
+    if (unfit !== undefined) {
+      turn.run.context = before
+      return fail(turn, step, finalFailure(unfit, 'limit_exceeded'))
+    }
+  }
   close(turn, step, 'succeeded')
-  if (!isChild(step)) writeContext(turn.run, node, step)
   answerEdges(turn, step)
   tell(turn, {
     type: 'step_completed',
@@ -147,6 +159,16 @@ function writeContext(run: RunState, { outputPath }: PlanNode, step: StepRun): v
   }
   into[last] = step.output ?? step.resultPtr ?? null
   run.context = context
+}
+
+function contextProblem({ context }: RunState): string | undefined {
+  try {
+    if (sizeOf(context, MAX_CONTEXT_BYTES) <= MAX_CONTEXT_BYTES) return undefined
+    return 'The context of the run would be larger than 4 MiB'
+  } catch (error) {
+    if (error instanceof ExpressionError) return `The context of the run: ${error.message}`
+    throw error
+  }
 }
 
 /** Counts a child's end, and goes on with its parent: the next child, the next iteration, or the parent's own end. */

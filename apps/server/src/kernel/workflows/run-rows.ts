@@ -21,6 +21,8 @@ export interface RunFacts {
   rerunStep: string | null
   parentRunId: string | null
   parentStep: string | null
+  /** The run that a tree of sub-runs began with; null for that one itself. */
+  rootRunId: string | null
   depth: number
   dryRun: boolean
   createdAt: Instant
@@ -39,7 +41,7 @@ export interface RunRow extends RunFacts {
 
 const facts = sql`id, workflow_id as "workflowId", revision, principal, triggered_by as "triggeredBy", team_id as "teamId", labels, metadata,
   idempotency_key as "idempotencyKey", rerun_of as "rerunOf", rerun_step as "rerunStep", parent_run_id as "parentRunId",
-  parent_step as "parentStep", depth, dry_run as "dryRun", created_at as "createdAt"`
+  parent_step as "parentStep", root_run_id as "rootRunId", depth, dry_run as "dryRun", created_at as "createdAt"`
 const common = sql`${facts}, status, input, output, error, started_at as "startedAt", completed_at as "completedAt",
   updated_us as "updatedUs"`
 const runColumns = sql`${common}, context`
@@ -61,10 +63,10 @@ export const lockRun = (
 export async function insertRun(tx: Tx, run: RunRow): Promise<void> {
   await tx.run(sql`
     insert into runs (tenant_id, id, workflow_id, revision, status, input, context, dry_run, principal, principal_id, triggered_by, team_id,
-      labels, metadata, idempotency_key, rerun_of, rerun_step, parent_run_id, parent_step, depth, created_at, started_at, updated_us)
+      labels, metadata, idempotency_key, rerun_of, rerun_step, parent_run_id, parent_step, root_run_id, depth, created_at, started_at, updated_us)
     values (${tx.tenantId}, ${run.id}, ${run.workflowId}, ${run.revision}, ${run.status}, ${jsonb(run.input)}, ${jsonb(run.context)},
       ${run.dryRun}, ${jsonb(run.principal)}, ${run.principal.id}, ${run.triggeredBy}, ${run.teamId}, ${jsonb(run.labels)},
-      ${jsonb(run.metadata)}, ${run.idempotencyKey}, ${run.rerunOf}, ${run.rerunStep}, ${run.parentRunId}, ${run.parentStep}, ${run.depth},
+      ${jsonb(run.metadata)}, ${run.idempotencyKey}, ${run.rerunOf}, ${run.rerunStep}, ${run.parentRunId}, ${run.parentStep}, ${run.rootRunId}, ${run.depth},
       ${at(run.createdAt)}, ${at(run.startedAt)}, ${run.updatedUs})`)
 }
 

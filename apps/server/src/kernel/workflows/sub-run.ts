@@ -4,11 +4,22 @@ import { microseconds } from '../jobs/index.ts'
 import { compileSchema, describeProblems } from '../schemas/index.ts'
 import { freshSteps, type Held } from './held.ts'
 import type { Plan } from './plan.ts'
-import { insertRun, planOf, type RunRow, tellRun } from './run-rows.ts'
+import { insertRun, planOf, type RunFacts, type RunRow, tellRun } from './run-rows.ts'
 import type { Effect } from './state.ts'
 import { writeSteps } from './step-rows.ts'
 
 const MAX_DEPTH = 10
+/** Of all depths together: children that are runs with children of their own multiply. */
+const MAX_SUB_RUNS = 50_000
+
+const rootOf = (runId: string, { rootRunId }: RunFacts): string => rootRunId ?? runId
+
+/** How many sub-runs the tree of a run may still begin. */
+export async function roomFor(tx: Tx, { facts, state }: Held): Promise<number> {
+  const { n } = await tx.one<{ n: number }>(sql`
+    select count(*)::int as n from (select 1 from runs where root_run_id = ${rootOf(state.id, facts)} limit ${MAX_SUB_RUNS}) r`)
+  return MAX_SUB_RUNS - n
+}
 
 /** A workflow as it was saved last. */
 export async function newestPlan(tx: Tx, workflowId: string): Promise<{ revision: number; plan: Plan } | undefined> {
@@ -35,7 +46,9 @@ export async function startSubRun(
   { facts, state }: Held,
   { step, runId, workflowId, input }: Extract<Effect, { kind: 'start-run' }>,
   now: Instant,
+  room: number,
 ): Promise<string | undefined> {
+  if (room <= 0) return `a run has at most ${MAX_SUB_RUNS} sub-runs, those of its sub-runs counted`
   if (facts.depth >= MAX_DEPTH) return `sub-workflows are nested more than ${MAX_DEPTH} deep`
   const found = await newestPlan(tx, workflowId)
   if (!found) return `workflow ${workflowId} not found`
@@ -62,6 +75,7 @@ export async function startSubRun(
     rerunStep: null,
     parentRunId: state.id,
     parentStep: step,
+    rootRunId: rootOf(state.id, facts),
     depth: facts.depth + 1,
     createdAt: now,
     startedAt: null,

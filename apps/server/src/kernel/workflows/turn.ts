@@ -36,7 +36,7 @@ import {
   stepsByKey,
   writeSteps,
 } from './step-rows.ts'
-import { startSubRun } from './sub-run.ts'
+import { roomFor, startSubRun } from './sub-run.ts'
 import type { World } from './world.ts'
 import { worldFor } from './world-for.ts'
 
@@ -127,6 +127,8 @@ class Turning {
   #world: World | undefined
   #effects: Effect[] = []
   #begun = 0
+  /** Sub-runs that the tree may still begin. */
+  #room: number | undefined
   #nextSeq: number
   #wrote = false
   writeNo: number
@@ -277,7 +279,8 @@ class Turning {
         this.#alerts.push(effect)
         return
       case 'start-run': {
-        const failed = await startSubRun(this.#tx, this.#held, effect, this.#now)
+        this.#room ??= await roomFor(this.#tx, this.#held)
+        const failed = await startSubRun(this.#tx, this.#held, effect, this.#now, this.#room--)
         if (failed === undefined) this.#told.add(effect.runId)
         else {
           const error = { message: failed, code: 'sub_run_refused' }

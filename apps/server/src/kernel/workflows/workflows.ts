@@ -155,6 +155,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
       rerunStep: null,
       parentRunId: null,
       parentStep: null,
+      rootRunId: null,
       depth: 0,
       startedAt: null,
       completedAt: null,
