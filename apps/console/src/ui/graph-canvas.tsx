@@ -155,12 +155,16 @@ function StepCard({ data: { node } }: NodeProps<StepNode>) {
         onClick={() => onSelect(node.id)}
         className={cx(
           'nopan flex h-[50px] w-[150px] items-start gap-1.5 rounded-r2 border bg-surface-3 px-2 py-1.5 text-left shadow-e1',
-          node.faulty ? 'border-st-line' : node.status === 'off' ? 'border-line-2 border-dashed' : 'border-line-2',
+          node.faulty ? 'border-st-line' : node.status === 'off' && !node.icon ? 'border-line-2 border-dashed' : 'border-line-2',
           ['running', 'failed', 'waiting', 'denied', 'warning'].includes(node.status) && 'border-st-line',
           node.id === selected && 'outline-2 outline-offset-1 outline-accent',
         )}
       >
-        <StatusShape status={node.status} size={14} label={node.word} className="mt-0.5" />
+        {node.icon && !node.faulty ? (
+          <node.icon role="img" size={14} aria-label={node.word} className="mt-0.5 flex-none text-ink-3" />
+        ) : (
+          <StatusShape status={node.faulty ? 'failed' : node.status} size={14} label={node.word} className="mt-0.5" />
+        )}
         <span className="min-w-0 flex-1">
           <span className="block truncate text-s2 font-medium text-ink">{node.name}</span>
           {node.marks && node.marks.length > 0 ? (

@@ -1,9 +1,12 @@
+import type { LucideIcon } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { Status } from './status.tsx'
 
 export interface GraphNode {
   id: string
   status: Status
+  /** In place of the state's shape, where there is no state: what kind of step it is. */
+  icon?: LucideIcon | undefined
   /** The state in a word, for who does not see the shape. */
   word: string
   name: string

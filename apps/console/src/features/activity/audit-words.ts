@@ -49,3 +49,8 @@ export function auditWords(entry: AuditEntry): { status: Status; who: string; di
     id: entry.resourceId ?? '',
   }
 }
+
+/** An id that fits a line: of a long one its two ends, which is what tells it from its neighbours. */
+export function shortId(id: string): string {
+  return id.length <= 26 ? id : `${id.slice(0, 8)}…${id.slice(-14)}`
+}

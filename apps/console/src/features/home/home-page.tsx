@@ -19,7 +19,7 @@ import { Card, Page } from '../../ui/page.tsx'
 import { EmptyState, PartialLine, SkeletonRows } from '../../ui/states.tsx'
 import { StatusShape } from '../../ui/status.tsx'
 import { TileMap } from '../../ui/tile-map.tsx'
-import { auditWords } from '../activity/audit-words.ts'
+import { auditWords, shortId } from '../activity/audit-words.ts'
 import { AskList } from '../inbox/ask-list.tsx'
 import { useAsks } from '../inbox/use-asks.ts'
 import { jobState, topicWords } from '../jobs/job-state.ts'
@@ -216,7 +216,7 @@ function ActivityCard() {
               status: words.status,
               words: (
                 <>
-                  <b>{words.who}</b> {words.did} {words.what} <span className="mono">{words.id}</span>
+                  <b>{words.who}</b> {words.did} {words.what} <span className="mono" title={words.id}>{shortId(words.id)}</span>
                 </>
               ),
             }

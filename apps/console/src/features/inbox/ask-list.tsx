@@ -58,6 +58,12 @@ export function AskList(props: {
                     {item.kind === 'step' ? 'run of' : 'asked by'}{' '}
                     <b className="font-medium text-ink">{item.requestedBy || 'nobody named'}</b>{' '}
                     <Age at={instant(item.createdAt)} suffix=" ago" />
+                    {item.runId !== null && (
+                      <>
+                        {' '}
+                        · run <span className="mono">{item.runId.slice(-6)}</span>
+                      </>
+                    )}
                     {item.ruleId && (
                       <>
                         {' '}

@@ -5,7 +5,8 @@ import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { StatusShape } from '../../ui/status.tsx'
 import { useState } from 'react'
 import { decisionState } from '../jobs/job-state.ts'
-import { kindWords, type PlanShape } from './run-words.ts'
+import { kindWords } from './kind-words.ts'
+import type { PlanShape } from './run-words.ts'
 
 interface PlannedStep {
   id: string

@@ -27,7 +27,7 @@ import { DryRunPlan } from './dry-run-plan.tsx'
 import { Rerun } from './rerun.tsx'
 import { RunChat } from './run-chat.tsx'
 import { RunTimeline } from './run-timeline.tsx'
-import { firstStep, graphOf, hasEnded, runState, waterfallOf, type PlanShape } from './run-words.ts'
+import { firstStep, graphOf, hasEnded, named, runState, waterfallOf, type PlanShape } from './run-words.ts'
 import { StepDock } from './step-dock.tsx'
 
 const TABS = ['steps', 'timeline', 'data', 'chat'] as const
@@ -134,7 +134,7 @@ function RunView(props: { run: WorkflowRun; plan: PlanShape }) {
           tabs={TABS.map((value) => ({ value, label: WORDS[value] }))}
         />
       </ObjectHeader>
-      <RunBanner run={run} onChoose={choose} />
+      <RunBanner run={run} plan={plan} onChoose={choose} />
       <div {...tabPanel('run', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
         {tab === 'steps' && run.dry_run ? (
           <DryRunPlan run={run} plan={plan} />
@@ -197,7 +197,7 @@ function RunLink(props: { id: string }) {
 }
 
 /** What it waits for and what clears it, or why it failed. */
-function RunBanner(props: { run: WorkflowRun; onChoose: (step: string) => void }) {
+function RunBanner(props: { run: WorkflowRun; plan: PlanShape; onChoose: (step: string) => void }) {
   const { run } = props
   const waits = run.status === 'waiting' || run.status === 'running'
   const why = useWhyRun(run.id, waits)
@@ -216,9 +216,9 @@ function RunBanner(props: { run: WorkflowRun; onChoose: (step: string) => void }
   }
   if (run.status !== 'waiting' || !why.data) return null
   return (
-    <Banner edge status="waiting" title={sentence(why.data.summary)}>
+    <Banner edge status="waiting" title={named(sentence(why.data.summary), props.plan)}>
       {whyLines(why.data).map((line) => (
-        <p key={line}>{line}</p>
+        <p key={line}>{named(line, props.plan)}</p>
       ))}
     </Banner>
   )

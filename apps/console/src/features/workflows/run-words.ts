@@ -3,6 +3,7 @@ import { count, instant, span } from '../../ui/age.ts'
 import type { GraphEdge, GraphNode } from '../../ui/graph.tsx'
 import type { Status } from '../../ui/status.tsx'
 import type { WaterfallRow } from '../../ui/waterfall.tsx'
+import { kindIcon, kindWords } from './kind-words.ts'
 
 type RunStatus = WorkflowRun['status']
 export type PlanShape = {
@@ -49,23 +50,6 @@ const SKIPS: Record<string, string> = {
 }
 const skipWords = (reason: string) => SKIPS[reason] ?? reason
 
-const KINDS: Record<string, string> = {
-  job: 'Job',
-  approval: 'Approval',
-  form: 'Value from a person',
-  condition: 'Condition',
-  switch: 'Choice of a branch',
-  delay: 'Delay',
-  notify: 'Notification',
-  transform: 'Transform',
-  fork: 'Fork',
-  run: 'Workflow',
-  fail: 'Failure',
-}
-
-/** What a node does, for who has not written it. */
-export const kindWords = (kind: string): string => KINDS[kind] ?? kind
-
 /** How long a step took, or takes by now. */
 export function stepTook(step: ChildStepRun | StepRun | undefined, now: number): string {
   const from = instant(step?.started_at)
@@ -84,7 +68,14 @@ export function graphOf(
     const step = steps[node.id]
     if (!run) {
       const fact = node.topic ? node.topic.replace(/^job\./, '') : kindWords(node.kind)
-      return { id: node.id, name: node.name || node.id, status: 'unknown', word: kindWords(node.kind), fact }
+      return {
+        id: node.id,
+        name: node.name || node.id,
+        status: 'off',
+        icon: kindIcon(node.kind),
+        word: kindWords(node.kind),
+        fact,
+      }
     }
     const { status, word } = stepState(step)
     const counts = step?.children_counts
@@ -245,4 +236,11 @@ export function eventStatus(type: string, status: string | undefined): Status {
   if (type === 'step_retry_scheduled') return 'warning'
   if (type === 'step_skipped') return 'off'
   return type === 'step_dispatched' ? 'running' : 'ok'
+}
+
+/** A line about a step with its name in place of the id that it begins with. */
+export function named(line: string, plan: PlanShape): string {
+  const id = line.slice(0, line.indexOf(' '))
+  const name = plan.nodes.find((node) => node.id === id)?.name
+  return name && name !== id ? `“${name}”${line.slice(id.length)}` : line
 }

@@ -1,5 +1,5 @@
 import { Link, useNavigate } from '@tanstack/react-router'
-import type { WorkflowRun } from '@wheelhouse/contract/jobs/runs'
+import type { StepRun, WorkflowRun } from '@wheelhouse/contract/jobs/runs'
 import { Play } from 'lucide-react'
 import { useCallback, useMemo } from 'react'
 import type { useRuns } from '../../api/workflows.ts'
@@ -135,7 +135,11 @@ function columnsOf(named: boolean, now: number): readonly Column<WorkflowRun>[] 
 const MOST = 16
 
 function StepMarks(props: { run: WorkflowRun }) {
-  const steps = Object.entries(props.run.steps ?? {}).filter(([key]) => !key.includes('['))
+  // The order of time: the map of the steps has none that means something.
+  const began = (step: StepRun) => instant(step.started_at) ?? Number.POSITIVE_INFINITY
+  const steps = Object.entries(props.run.steps ?? {})
+    .filter(([key]) => !key.includes('['))
+    .toSorted(([, a], [, b]) => (began(a) === began(b) ? 0 : began(a) - began(b)))
   const shown = steps.slice(0, MOST)
   return (
     <span className="flex items-center gap-1">

@@ -27,7 +27,8 @@ import { useAsks } from '../inbox/use-asks.ts'
 import { streamedLines } from '../instance/output-lines.ts'
 import { decisionState } from '../jobs/job-state.ts'
 import { whyLines } from '../jobs/why-lines.ts'
-import { childWords, hasEnded, itemWords, kindWords, type PlanShape, stepState, stepTook } from './run-words.ts'
+import { kindWords } from './kind-words.ts'
+import { childWords, hasEnded, itemWords, type PlanShape, stepState, stepTook } from './run-words.ts'
 
 const PARTS = ['output', 'input', 'log', 'policy', 'items'] as const
 type Part = (typeof PARTS)[number]

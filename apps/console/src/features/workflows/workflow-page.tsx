@@ -15,7 +15,7 @@ import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
-import { count, instant, plural } from '../../ui/age.ts'
+import { count, instant, span } from '../../ui/age.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Graph } from '../../ui/graph.tsx'
@@ -146,7 +146,7 @@ function Facts(props: { workflow: WorkflowDefinition }) {
         { name: 'steps', value: count(Object.keys(workflow.steps).length) },
         workflow.created_by !== '' && { name: 'made by', value: workflow.created_by },
         { name: 'saved', value: <Age at={instant(workflow.updated_at)} suffix=" ago" /> },
-        workflow.timeout_sec > 0 && { name: 'at most', value: plural(workflow.timeout_sec, 'second') },
+        workflow.timeout_sec > 0 && { name: 'at most', value: span(workflow.timeout_sec * 1000) },
       ]}
     />
   )

@@ -100,6 +100,7 @@ const COLUMNS: readonly Column<Row>[] = [
 function stateOf(counts: Row['counts']): { status: Status; word: string } {
   if (counts['waiting']) return { status: 'waiting', word: 'A run waits' }
   if (counts['running'] || counts['pending']) return { status: 'running', word: 'Runs' }
+  if (counts['failed'] || counts['timed_out']) return { status: 'warning', word: 'Runs failed lately' }
   if (Object.keys(counts).length === 0) return { status: 'off', word: 'Did not run lately' }
   return { status: 'ok', word: 'Nothing runs' }
 }
