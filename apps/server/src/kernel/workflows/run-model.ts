@@ -288,6 +288,8 @@ class Sequence {
         parent.children?.begun,
         counted(({ status }) => status !== 'pending'),
       )
+      const fallen = counted((step) => stepEnded(step) && step.status !== 'succeeded')
+      assert(!node.each?.failFast || fallen === 0, `an item of ${key} failed, and the others go on`)
     }
   }
 
