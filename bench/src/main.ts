@@ -17,7 +17,7 @@ import { type Figure, markdown } from './report.ts'
 import { socketFigures } from './sockets.ts'
 import { startFigures } from './start.ts'
 import { submitFigures } from './submit.ts'
-import { workflowFigures } from './workflows.ts'
+import { fanOutFigures, workflowFigures } from './workflows.ts'
 import { whatIfFigures } from './what-if.ts'
 
 const TABLE = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url))
@@ -26,6 +26,7 @@ const SECTIONS = [
   'job-life',
   'replicas',
   'workflows',
+  'fan-out',
   'sockets',
   'ingest',
   'agents',
@@ -71,6 +72,7 @@ async function main(): Promise<void> {
     bare.stop()
     await section('replicas', () => replicaFigures(ground))
     await section('workflows', () => workflowFigures(ground))
+    await section('fan-out', () => fanOutFigures(ground))
     await section('sockets', () => socketFigures(ground))
     await section('flat', () => flatFigures(ground))
     figures.push(...policyFigures(submitCpuUs))
