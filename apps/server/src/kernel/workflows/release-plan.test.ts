@@ -133,6 +133,13 @@ describe('a template of nodes and edges', () => {
     expect(player.run.status).toBe('failed')
   })
 
+  test('nothing begins in the very moment in which another step fails', () => {
+    const player = play(plan([node('a', { kind: 'fail', message: 'meant' }), node('b')], []))
+    expect(player.submitted).toEqual([])
+    expect(player.step('b').skipReason).toBe('run_ended')
+    expect(player.run).toMatchObject({ status: 'failed', error: { message: 'meant' } })
+  })
+
   test('goto begins its node, and the edges of what failed do not count', () => {
     const nodes = [node('a', job, { onError: { kind: 'goto', to: 'plan-b' } }), node('b'), node('plan-b'), node('end')]
     const edges = [edge('a', 'b'), edge('b', 'end'), edge('plan-b', 'end')]
