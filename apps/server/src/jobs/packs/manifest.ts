@@ -1,7 +1,8 @@
 import { Fault } from '@wheelhouse/contract'
 import type { PackRecord } from '@wheelhouse/contract/jobs/packs'
 import { parse } from 'yaml'
-import { compileSchema } from '../../kernel/schemas/index.ts'
+import { jsonb } from '../../kernel/db/index.ts'
+import { compileOwn } from '../../kernel/schemas/index.ts'
 import { isJson, type Json } from './merge-patch.ts'
 import { simulationsOf } from './records.ts'
 
@@ -39,7 +40,7 @@ const object = (properties: object, required: readonly string[] = []): object =>
 const resource = object({ id: name, path: name }, ['id', 'path'])
 
 /** Members that it does not know are left alone; null counts as absent where a list could stand. */
-const SHAPE = compileSchema(
+const SHAPE = compileOwn(
   object(
     {
       metadata: object(
@@ -108,7 +109,10 @@ export const refuse = (message: string, cause?: unknown): never => {
 /** YAML or JSON as plain data; aliases are few, so that a small file cannot stand for a large one. Throws VAL_SCHEMA. */
 export function readYaml(content: Buffer, path: string): unknown {
   try {
-    return parse(content.toString('utf8'), { maxAliasCount: 50 }) as unknown
+    const value = parse(content.toString('utf8'), { maxAliasCount: 50 }) as unknown
+    // An alias within its own anchor has no end, and there are characters that no row can hold.
+    if (JSON.stringify(value ?? null) !== jsonb(value)) throw new Error('holds a NUL or half a character')
+    return value
   } catch (error) {
     return refuse(`${path}: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'cannot be read'}`, error)
   }

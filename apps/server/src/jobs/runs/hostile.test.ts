@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { capWorker } from '../../testing/cap-worker.ts'
 import { sql } from '../../kernel/db/index.ts'
+import { checkWorkflow } from '../../kernel/workflows/definitions.ts'
 import { openRuns, type Runs } from '../../testing/runs.ts'
 
 /** What workers, clients and authors may send to harm a run, or others. */
@@ -141,3 +142,19 @@ test('a context that grows without end fails the step that would make it too lar
   const done = await runs.until(await runs.start(workflow), 'failed')
   expect(done.error.message).toContain('larger than 4 MiB')
 })
+
+test('schemas of a workflow that take long to compile together are refused in words, not waited for', () => {
+  const schema = (name: string) => ({
+    title: name,
+    properties: Object.fromEntries(
+      Array.from({ length: 1500 }, (_, n) => [`p${n}`, { type: 'object', properties: { a: { pattern: `^${n}` } } }]),
+    ),
+  })
+  const steps = Object.fromEntries(
+    Array.from({ length: 100 }, (_, n) => [`s${n}`, { topic: 'job.echo', input_schema: schema(`step ${n}`) }]),
+  )
+  const began = performance.now()
+  const { problems } = checkWorkflow({ steps })
+  expect(problems.at(-1)?.message).toContain('to compile together; make them simpler')
+  expect(performance.now() - began).toBeLessThan(8_000)
+}, 60_000)

@@ -1,3 +1,3 @@
-export { type CompiledSchema, compileSchema, describeProblems, type SchemaProblem } from './compile.ts'
+export { type CompiledSchema, compileOwn, compileSchema, describeProblems, type SchemaProblem } from './compile.ts'
 export { deleteSchema, findSchema, listSchemas, putSchema } from './store.ts'
-export { type SchemaReference, validateSchema } from './validate.ts'
+export { registeredSchemas, type SchemaReference, validateSchema } from './validate.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { compileSchema, describeProblems } from './index.ts'
+import { compileOwn, compileSchema, describeProblems } from './index.ts'
 
 const OBJECT = {
   type: 'object',
@@ -90,4 +90,26 @@ describe('a schema cannot stop the process', () => {
     expect(words).toMatch(/simpler|compile/)
     expect(performance.now() - began).toBeLessThan(4_000)
   })
+})
+
+test('a schema that is slow for each of many values is not asked again and again', () => {
+  const schema = compileSchema({ type: 'string', pattern: '^(a+)+$', title: 'slow for each' })
+  const began = performance.now()
+  for (let n = 0; n < 100; n++) expect(schema.problems(`${'a'.repeat(26)}b`)).toHaveLength(1)
+  expect(performance.now() - began).toBeLessThan(3_000)
+  expect(describeProblems(schema.problems('a'))).toContain('already; make it simpler')
+})
+
+test('one of our own is compiled whatever time it takes, and says the same', () => {
+  expect(compileOwn({ type: 'object', required: ['a'] }).problems({})).toHaveLength(1)
+  expect(() =>
+    compileSchema(
+      {
+        type: 'object',
+        title: 'in no time',
+        properties: Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`p${n}`, { type: 'string' }])),
+      },
+      1,
+    ),
+  ).toThrow('it took more than 1 ms')
 })

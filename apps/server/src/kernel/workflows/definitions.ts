@@ -67,19 +67,28 @@ export const wasSaved = async (tx: Tx, id: string): Promise<boolean> =>
 /** What is wrong with a definition, and its plan when nothing is. Schemas must compile (jobs.md 23, fix). */
 export function checkWorkflow(input: unknown): { problems: Problem[]; plan?: Plan } {
   const { definition, problems } = parseDefinition(input)
-  const all = [...problems, ...schemaProblems(definition.inputSchema, 'input_schema')]
+  const until = performance.now() + COMPILE_TOGETHER_MS
+  const all = [...problems, ...schemaProblems(definition.inputSchema, 'input_schema', until)]
   for (const [id, step] of Object.entries(definition.steps)) {
-    all.push(...schemaProblems(step.inputSchema, `steps.${id}.input_schema`))
-    all.push(...schemaProblems(step.outputSchema, `steps.${id}.output_schema`))
+    all.push(...schemaProblems(step.inputSchema, `steps.${id}.input_schema`, until))
+    all.push(...schemaProblems(step.outputSchema, `steps.${id}.output_schema`, until))
   }
   if (all.length > 0) return { problems: all }
   return { problems: [], plan: compileDefinition({ ...definition, id: definition.id ?? 'new' }) }
 }
 
-function schemaProblems(schema: unknown, path: string): Problem[] {
+/** Of all schemas of one definition: nothing else happens in this process meanwhile. */
+const COMPILE_TOGETHER_MS = 3_000
+
+function schemaProblems(schema: unknown, path: string, until: number): Problem[] {
   if (schema === undefined) return []
+  const left = until - performance.now()
+  if (left <= 0) {
+    const message = `the schemas of the workflow take more than ${COMPILE_TOGETHER_MS / 1000} s to compile together; make them simpler`
+    return [{ path, message, code: 'schema_invalid' }]
+  }
   try {
-    compileSchema(schema)
+    compileSchema(schema, left)
     return []
   } catch (error) {
     if (error instanceof Fault) return [{ path, message: error.message, code: 'schema_invalid' }]

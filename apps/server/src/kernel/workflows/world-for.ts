@@ -1,7 +1,7 @@
 import { Fault } from '@wheelhouse/contract'
 import { ids, type Instant } from '../clock/index.ts'
 import type { Tx } from '../db/index.ts'
-import { type CompiledSchema, compileSchema, describeProblems, findSchema } from '../schemas/index.ts'
+import { type CompiledSchema, compileSchema, describeProblems, registeredSchemas } from '../schemas/index.ts'
 import type { Plan } from './plan.ts'
 import type { World } from './world.ts'
 
@@ -21,11 +21,7 @@ function schemaIds(plan: Plan): readonly string[] {
 
 /** The surroundings of one turn: its time, and the registered schemas that the plan names, as they are now. */
 export async function worldFor(tx: Tx, plan: Plan, now: Instant): Promise<World> {
-  const registered = new Map<string, CompiledSchema | string>()
-  for (const id of schemaIds(plan)) {
-    const found = await findSchema(tx, id)
-    registered.set(id, found ? compiled(found.schema) : `load schema ${id}: schema not found`)
-  }
+  const registered = await registeredSchemas(tx, schemaIds(plan))
   return {
     now,
     newId: () => ids.next(),
