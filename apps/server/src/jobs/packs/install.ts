@@ -4,7 +4,7 @@ import server from '../../../package.json' with { type: 'json' }
 import { ids, type Instant, iso } from '../../kernel/clock/index.ts'
 import type { Tx } from '../../kernel/db/index.ts'
 import { publish } from '../../kernel/events/index.ts'
-import { actorOf, type Principal } from '../../kernel/identity/index.ts'
+import { actorOf, can, type Principal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { contentHash, deleteDocument, putDocument } from '../../kernel/policy/index.ts'
 import { deleteSchema, findSchema, putSchema } from '../../kernel/schemas/index.ts'
@@ -71,6 +71,7 @@ export async function installPack(
 ): Promise<PackRecord> {
   const manifest = readManifest(bundle.manifest)
   if (!options.force) requireCore(manifest, server.version)
+  requireRights(principal, manifest)
   return change(parts, principal, manifest.id, async (tx) => {
     const now = parts.clock.now()
     const signature = checkSignature(await packTrust(tx), bundle, options.signature)
@@ -120,6 +121,7 @@ export async function uninstallPack(
     const now = parts.clock.now()
     const before = (await installedPacks(tx, 'lock')).get(id)
     if (!before) throw new Fault('RES_NOT_FOUND', { id }, { message: 'pack not installed' })
+    requireRights(principal, before.overlays)
     const layers = await openLayers(tx)
     if (before.status !== 'DISABLED') await takeOut(tx, now, layers, before, new Set())
     await layers.write(now)
@@ -133,6 +135,16 @@ export async function uninstallPack(
     await told(tx, principal, now, { type: 'pack.uninstalled', record, from: undefined })
     return record
   })
+}
+
+/** A pack is no way around the rights to policy and configuration: whoever brings or takes them by a pack needs them too. */
+function requireRights(
+  principal: Principal,
+  { policy, config }: { policy?: readonly unknown[]; config?: readonly unknown[] },
+): void {
+  const needed = [...(policy?.length ? ['policy:write'] : []), ...(config?.length ? ['config:write'] : [])]
+  const required = needed.find((permission) => !can(principal, permission))
+  if (required !== undefined) throw new Fault('PERM_DENIED', { required, roles: principal.roles })
 }
 
 const fragmentId = (packId: string, name: string): string => `${packId}/${name}`

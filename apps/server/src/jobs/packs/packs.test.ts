@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { installPack, uninstallPack } from './install.ts'
 import { bundleOf, filesOf, installBundle, sha256Of } from '../../testing/pack-bundle.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { readBundle } from './archive.ts'
@@ -521,5 +522,43 @@ describe('signatures', () => {
       await trust({})
       rmSync(folder, { recursive: true, force: true })
     }
+  })
+})
+
+test.each([
+  [
+    'an alias within its own anchor',
+    'metadata: &a {id: endless, version: "1", more: *a}\ncompatibility: {protocolVersion: 1}',
+  ],
+  ['a NUL', 'metadata: {id: nul, version: "1", title: "a\\0b"}\ncompatibility: {protocolVersion: 1}'],
+  ['half a character', 'metadata: {id: half, version: "1", title: "a\\uD800b"}\ncompatibility: {protocolVersion: 1}'],
+])('a manifest with %s is refused in words', async (_, manifest) => {
+  const answer = await install({ 'pack.yaml': manifest })
+  expect(answer).toMatchObject({ status: 400, body: { error: expect.stringContaining('pack.yaml') } })
+})
+
+test('a pack is no way around the rights to policy and configuration', async () => {
+  const { kernel, a } = world
+  const admin = await world.principal(a.keys.admin)
+  const installer = { ...admin, roles: ['installer'], grants: [['pack:*']] }
+  const attempt = async (parts: Parts) =>
+    installPack(kernel, installer, await readBundle(await bundleOf(packOf(parts))), {
+      force: false,
+      upgrade: false,
+      inactive: false,
+    })
+  const policy = { allow: 'rules: []' }
+  await expect(attempt({ id: 'rights-a', policy })).rejects.toMatchObject({
+    code: 'PERM_DENIED',
+    details: { required: 'policy:write' },
+  })
+  await expect(attempt({ id: 'rights-b', pools: { topics: {} } })).rejects.toMatchObject({
+    code: 'PERM_DENIED',
+    details: { required: 'config:write' },
+  })
+  expect(await attempt({ id: 'rights-c', workflows: { 'rights-c.w': STEP } })).toMatchObject({ id: 'rights-c' })
+  expect((await install({ id: 'rights-d', policy })).status).toBe(200)
+  await expect(uninstallPack(kernel, installer, 'rights-d', { purge: false })).rejects.toMatchObject({
+    code: 'PERM_DENIED',
   })
 })
