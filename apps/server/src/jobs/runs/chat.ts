@@ -52,7 +52,7 @@ const ROLES: Readonly<Record<string, ChatMessage['role']>> = {
 export function readMessage(principal: Principal, given: NewMessage, now: Instant): MemoryEvent {
   const content = given.content?.trim() ?? ''
   if (content === '') throw new Fault('VAL_SCHEMA', {}, { message: 'content required' })
-  const asked = ROLES[given.role ?? 'user']
+  const asked = Object.hasOwn(ROLES, given.role ?? 'user') ? ROLES[given.role ?? 'user'] : undefined
   if (asked === undefined) throw new Fault('VAL_SCHEMA', {}, { message: 'role must be user, agent or system' })
   const admin = principal.roles.includes('admin') || principal.roles.includes('platform-admin')
   const { step_id, job_id, agent_id, agent_name, metadata } = given

@@ -158,3 +158,39 @@ test('schemas of a workflow that take long to compile together are refused in wo
   expect(problems.at(-1)?.message).toContain('to compile together; make them simpler')
   expect(performance.now() - began).toBeLessThan(8_000)
 }, 60_000)
+
+test('names that every object has are no owners, roles or steps', async () => {
+  const lock = (verb: string, owner: string) =>
+    runs.call('POST', `/api/v1/locks/${verb}`, { resource: 'deploy', owner, mode: 'exclusive', ttl_ms: 60_000 })
+  expect((await lock('acquire', 'somebody')).status).toBe(200)
+  for (const owner of ['toString', '__proto__', 'constructor'])
+    for (const verb of ['acquire', 'renew', 'release'])
+      expect.soft((await lock(verb, owner)).status, `${verb} by ${owner}`).toBe(409)
+  expect((await lock('release', 'somebody')).status).toBe(200)
+  const run = await runs.start(await runs.save({ one: { type: 'transform', input: {} } }))
+  expect((await runs.call('POST', `/api/v1/workflow-runs/${run}/rerun`, { from_step: 'toString' })).status).toBe(400)
+  const said = await runs.call('POST', `/api/v1/workflow-runs/${run}/chat`, { content: 'hi', role: 'constructor' })
+  expect(said.status).toBe(400)
+})
+
+test('locks and brakes of one tenant are bounded, and a lifted brake leaves nothing', async () => {
+  const { a, kernel } = runs.world
+  const pause = (name: string, verb: string) => runs.call('POST', `/wheelhouse/api/v1/queues/topic/${name}/${verb}`, {})
+  await kernel.db.tenant(a.id, async (tx) => {
+    await tx.run(sql`
+      insert into locks (tenant_id, resource, mode, owners, token, updated_at, expires_at)
+      select ${a.id}, 'filler ' || n, 'exclusive', '{"x": 1}', n, now(), now() + interval '1 hour' from generate_series(1, 20000) n`)
+    await tx.run(sql`
+      insert into queue_settings (tenant_id, kind, name, max_depth) select ${a.id}, 'topic', 'job.filler.' || n, 5 from generate_series(1, 999) n`)
+  })
+  const taken = await runs.call('POST', '/api/v1/locks/acquire', { resource: 'one more', owner: 'me' })
+  expect(taken).toMatchObject({ status: 409, body: { error: expect.stringContaining('at most 20000 locks') } })
+  expect((await pause('job.one', 'pause')).status).toBe(200)
+  expect((await pause('job.two', 'pause')).status).toBe(409)
+  expect((await pause('job.one', 'resume')).status).toBe(200)
+  expect((await pause('job.two', 'pause')).status).toBe(200)
+  await kernel.db.tenant(a.id, async (tx) => {
+    await tx.run(sql`delete from locks`)
+    await tx.run(sql`delete from queue_settings`)
+  })
+})

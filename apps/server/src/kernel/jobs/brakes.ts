@@ -72,6 +72,21 @@ type Filling = {
   [K in keyof TenantBrakes]: TenantBrakes[K] extends ReadonlyMap<string, infer V> ? Map<string, V> : never
 }
 
+/** Every replica keeps them in memory and looks at each. */
+const MAX_BRAKES = 1000
+const EMPTY = sql`delete from queue_settings where paused_at is null and max_depth is null and max_age_ms is null`
+
+async function refuseTooMany(tx: Tx, table: 'queue_settings' | 'worker_drains'): Promise<void> {
+  const { n } = await tx.one<{ n: number }>(sql`select count(*)::int as n from ${sql.table(table)}`)
+  if (n < MAX_BRAKES) return
+  const what = table === 'worker_drains' ? 'drained workers' : 'paused or limited queues'
+  throw new Fault(
+    'RES_CONFLICT',
+    { max: MAX_BRAKES },
+    { message: `a tenant has at most ${MAX_BRAKES} ${what}; lift some first` },
+  )
+}
+
 export function openBrakes({ db, bus, clock }: { db: Db; bus: Bus; clock: Clock }): Brakes {
   let known = new Map<string, TenantBrakes>()
   let readAt = 0
@@ -222,6 +237,7 @@ export function openBrakes({ db, bus, clock }: { db: Db; bus: Bus; clock: Clock 
       depth.n += 1
     },
     async halt(tx, { kind, name }, halt) {
+      if (halt) await refuseTooMany(tx, kind === 'worker' ? 'worker_drains' : 'queue_settings')
       if (kind === 'worker') {
         await tx.run(
           halt
@@ -238,13 +254,16 @@ export function openBrakes({ db, bus, clock }: { db: Db; bus: Bus; clock: Clock 
                   pause_reason = excluded.pause_reason where queue_settings.paused_at is null`
             : sql`update queue_settings set paused_at = null, paused_by = '', pause_reason = '' where kind = ${kind} and name = ${name}`,
         )
+        if (!halt) await tx.run(EMPTY)
       }
       changed(tx)
     },
     async limit(tx, topic, { maxDepth, maxAgeMs }) {
+      if (maxDepth !== null || maxAgeMs !== null) await refuseTooMany(tx, 'queue_settings')
       await tx.run(sql`
         insert into queue_settings (tenant_id, kind, name, max_depth, max_age_ms) values (${tx.tenantId}, 'topic', ${topic}, ${maxDepth}, ${maxAgeMs})
         on conflict (tenant_id, kind, name) do update set max_depth = excluded.max_depth, max_age_ms = excluded.max_age_ms`)
+      await tx.run(EMPTY)
       changed(tx)
     },
     async settle() {

@@ -49,6 +49,26 @@ const notHeld = (code: 'RES_CONFLICT' | 'RES_NOT_FOUND', resource: string): Faul
 
 const ttl = (asked: number | undefined): number => (asked !== undefined && asked > 0 ? asked : DEFAULT_TTL_MS)
 
+/** Names of owners are anybody's: what every object has is no owner. */
+const holdsOf = ({ owners }: Lock, owner: string): number | undefined =>
+  Object.hasOwn(owners, owner) ? owners[owner] : undefined
+
+const MAX_OWNERS = 1000
+const MAX_LOCKS = 20_000
+
+/** Locks of one tenant that nobody gives back stay until their time is over. */
+async function refuseTooMany(tx: Tx): Promise<void> {
+  const { n } = await tx.one<{ n: number }>(
+    sql`select count(*)::int as n from (select 1 from locks limit ${MAX_LOCKS + 1}) l`,
+  )
+  if (n > MAX_LOCKS)
+    throw new Fault(
+      'RES_CONFLICT',
+      { max: MAX_LOCKS },
+      { message: `a tenant has at most ${MAX_LOCKS} locks; release some, or give them less time` },
+    )
+}
+
 export function openLocks({ clock }: { clock: Clock }): Locks {
   /** The row, locked for this transaction; undefined when there is none or its time is over. */
   async function held(tx: Tx, resource: string, now: Instant): Promise<Lock | undefined> {
@@ -78,15 +98,24 @@ export function openLocks({ clock }: { clock: Clock }): Locks {
             expires_at = excluded.expires_at
           where locks.expires_at <= ${at(now)}
         returning ${columns}`)
-      if (made) return made
+      if (made) {
+        await refuseTooMany(tx)
+        return made
+      }
       const lock = await held(tx, resource, now)
       // It was released between the two statements.
       if (!lock) return this.acquire(tx, { resource, owner, mode, ...(ttlMs === undefined ? {} : { ttlMs }) })
-      const mine = lock.owners[owner] ?? 0
+      const mine = holdsOf(lock, owner) ?? 0
       const others = Object.keys(lock.owners).some((each) => each !== owner)
       const upgrades = lock.mode === 'shared' && mode === 'exclusive'
       if (lock.mode === 'exclusive' ? mine === 0 : upgrades && others)
         throw new Fault('RES_CONFLICT', { resource }, { message: 'lock unavailable' })
+      if (mine === 0 && Object.keys(lock.owners).length >= MAX_OWNERS)
+        throw new Fault(
+          'RES_CONFLICT',
+          { resource, max: MAX_OWNERS },
+          { message: `at most ${MAX_OWNERS} owners share a lock` },
+        )
       return write(tx, {
         ...lock,
         mode: upgrades ? 'exclusive' : lock.mode,
@@ -101,7 +130,8 @@ export function openLocks({ clock }: { clock: Clock }): Locks {
       const now = clock.now()
       const lock = await held(tx, resource, now)
       if (!lock) return undefined
-      const { [owner]: mine, ...others } = lock.owners
+      const mine = holdsOf(lock, owner)
+      const { [owner]: _mine, ...others } = lock.owners
       if (mine === undefined) throw notHeld('RES_CONFLICT', resource)
       const owners = mine > 1 ? { ...others, [owner]: mine - 1 } : others
       if (Object.keys(owners).length > 0) return write(tx, { ...lock, owners, updatedAt: now })
@@ -113,7 +143,7 @@ export function openLocks({ clock }: { clock: Clock }): Locks {
       const now = clock.now()
       const lock = await held(tx, resource, now)
       if (!lock) throw notHeld('RES_NOT_FOUND', resource)
-      if (lock.owners[owner] === undefined) throw notHeld('RES_CONFLICT', resource)
+      if (holdsOf(lock, owner) === undefined) throw notHeld('RES_CONFLICT', resource)
       return write(tx, { ...lock, updatedAt: now, expiresAt: now + ttl(ttlMs) })
     },
 

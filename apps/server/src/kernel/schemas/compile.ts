@@ -24,9 +24,9 @@ const MAX_BYTES = 256 * 1024
 const COMPILE_MS = 2_000
 const VALIDATE_MS = 250
 /** Checks that take longer count against what one schema may take of all time: thousands of items may be held against it. */
-const SLOW_MS = 5
+const SLOW_MS = 25
 const WINDOW_MS = 10_000
-const SLOW_IN_WINDOW_MS = 1_000
+const SLOW_IN_WINDOW_MS = 2_000
 /** Of the schema as JSON: up to here one without patterns and references is quick by its size alone. */
 const PLAIN_BYTES = 16 * 1024
 const MAX_PROBLEMS = 20

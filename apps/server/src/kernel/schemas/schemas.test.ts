@@ -95,8 +95,8 @@ describe('a schema cannot stop the process', () => {
 test('a schema that is slow for each of many values is not asked again and again', () => {
   const schema = compileSchema({ type: 'string', pattern: '^(a+)+$', title: 'slow for each' })
   const began = performance.now()
-  for (let n = 0; n < 100; n++) expect(schema.problems(`${'a'.repeat(26)}b`)).toHaveLength(1)
-  expect(performance.now() - began).toBeLessThan(3_000)
+  for (let n = 0; n < 100; n++) expect(schema.problems(`${'a'.repeat(40)}b`)).toHaveLength(1)
+  expect(performance.now() - began).toBeLessThan(6_000)
   expect(describeProblems(schema.problems('a'))).toContain('already; make it simpler')
 })
 

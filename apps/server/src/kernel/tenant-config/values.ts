@@ -1,5 +1,5 @@
 import { Fault } from '@wheelhouse/contract'
-import { type CompiledSchema, compileSchema, type SchemaProblem } from '../schemas/index.ts'
+import { type CompiledSchema, compileOwn, type SchemaProblem } from '../schemas/index.ts'
 
 const MONTH_S = 2_678_400
 const seconds = { type: 'integer', minimum: 0, maximum: MONTH_S }
@@ -80,7 +80,7 @@ const compiled = new Map<object, CompiledSchema>()
 
 function checkerOf(schema: object): CompiledSchema {
   let known = compiled.get(schema)
-  if (!known) compiled.set(schema, (known = compileSchema(schema)))
+  if (!known) compiled.set(schema, (known = compileOwn(schema)))
   return known
 }
 

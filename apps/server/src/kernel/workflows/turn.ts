@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Accounts, Bus } from '../bus/index.ts'
 import type { Approvals } from '../approvals/index.ts'
 import type { Artifacts } from '../artifacts/index.ts'
@@ -75,6 +76,8 @@ export interface TurnOptions {
 /** Most children that begin in one transaction, and most entries that are taken in. */
 const CHILDREN = 500
 const ENTRIES = 500
+/** Between two turns of the event loop. */
+const BREATHE_MS = 8
 /** Children's outputs together stand in their parent up to this size, else behind a pointer. */
 const COLLECT_BYTES = 1024 * 1024
 /** What is beyond so much of children's outputs is named by its pointer: ten thousand of the largest would not fit into memory. */
@@ -127,6 +130,7 @@ class Turning {
   #world: World | undefined
   #effects: Effect[] = []
   #begun = 0
+  #breathedAt = performance.now()
   /** Sub-runs that the tree may still begin. */
   #room: number | undefined
   #nextSeq: number
@@ -228,6 +232,7 @@ class Turning {
   async #drain(): Promise<void> {
     for (;;) {
       const effect = this.#effects.shift()
+      await this.#breathe()
       if (effect) await this.#apply(effect)
       else if (this.#submits.length > 0) await this.#submit()
       else return
@@ -319,6 +324,13 @@ class Turning {
     }
   }
 
+  /** Schemas and expressions of many children take their time: others get their turn between them. */
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#breathedAt < BREATHE_MS) return
+    await setImmediate()
+    this.#breathedAt = performance.now()
+  }
+
   /** What does not fit into this transaction is left to the next ones. */
   async #beginChildren(nodeId: string, count: number): Promise<void> {
     const { plan, state } = this.#held
@@ -332,6 +344,7 @@ class Turning {
         // One of them may have failed at once, and the others with it.
         if (parent.status !== 'running') return
         this.#push(beginChild(plan, state, parent, this.#hand(stepOf(row)), this.#theWorld()))
+        await this.#breathe()
       }
     }
     if (count > now) {

@@ -331,7 +331,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
 
 /** The steps before the one to begin with, as they ended (jobs.md 8). Throws VAL_SCHEMA where one has not succeeded. */
 async function keptSteps(tx: Tx, plan: Plan, oldId: string, fromStep: string): Promise<Map<string, StepRun>> {
-  if (!plan.nodes[fromStep]) throw bad('step not found')
+  if (!Object.hasOwn(plan.nodes, fromStep)) throw bad('step not found')
   const old = new Map((await topSteps(tx, oldId)).map((row) => [row.key, stepOf(row)]))
   const kept = new Map<string, StepRun>()
   for (const id of ancestorsOf(plan, fromStep)) {
