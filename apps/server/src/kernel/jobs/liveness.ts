@@ -18,14 +18,25 @@ export async function openLiveness(db: Db, log: Logger, owner: number): Promise<
   let timer: NodeJS.Timeout | undefined
   let suspects = new Set<number>()
 
+  /** One at a time: who is tried again by its end and by its failure would be two from then on, and four after the next loss. */
   async function hold(): Promise<void> {
     const mine = await db.dedicated()
+    let ended = false
     mine.client.once('end', () => {
+      ended = true
+      if (held !== mine) return
       held = undefined
       if (!closed) timer = setTimeout(again, 500)
     })
-    await mine.client.query('select pg_advisory_lock($1, $2)', [LOCK_SPACE, owner])
+    try {
+      await mine.client.query('select pg_advisory_lock($1, $2)', [LOCK_SPACE, owner])
+      if (ended) throw new Error('The connection ended as its lock was taken')
+    } catch (error) {
+      await mine.release().catch(() => undefined)
+      throw error
+    }
     held = mine
+    if (closed) await mine.release()
   }
   function lost(error: unknown): void {
     log.warn({ err: error }, 'The lock that shows this replica alive could not be taken; it is tried again')
