@@ -95,6 +95,37 @@ const PRODUCT: Shot[] = [
       await settled(page)
     },
   },
+  {
+    name: 'compare',
+    path: '/workflows',
+    act: async (page) => {
+      await openFirst(page)
+      await page.getByRole('grid').getByRole('link').first().click()
+      await settled(page)
+      await page.getByRole('button', { name: 'Compare', exact: true }).click()
+      await page
+        .getByRole('region', { name: /this run/i })
+        .first()
+        .waitFor()
+    },
+  },
+  {
+    name: 'start-run',
+    path: '/workflows',
+    act: async (page) => {
+      await openFirst(page)
+      await page.getByRole('button', { name: /^Run/ }).click()
+      await page.getByRole('dialog').waitFor()
+    },
+  },
+  {
+    name: 'job',
+    path: '/jobs',
+    act: async (page) => {
+      await page.getByRole('grid').getByRole('link').first().click()
+      await page.getByRole('tab', { name: 'Output' }).waitFor()
+    },
+  },
   { name: 'policy', path: '/policy' },
   { name: 'policy-studio', path: '/policy?tab=studio', act: settled },
   {

@@ -28,10 +28,11 @@ export function useSetDefaultDecision() {
   })
 }
 
+/** The rules in force, in the order in which they are asked. */
 export function usePolicyRules() {
   return useQuery({
     queryKey: [...keys.policy, 'rules'],
-    queryFn: ({ signal }) => client.jobs.policyBundles.listPolicyRules({ query: { include_disabled: 'true' }, signal }),
+    queryFn: ({ signal }) => client.jobs.policyBundles.listPolicyRules({ signal }),
   })
 }
 

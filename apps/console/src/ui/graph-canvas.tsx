@@ -31,6 +31,8 @@ interface Picked {
 
 const PickedContext = createContext<Picked>({ selected: undefined, tabStop: undefined, onSelect: () => {} })
 const TYPES = { step: StepCard }
+/** Under this zoom the names are too small. */
+const READABLE = 0.6
 const FIT = { padding: 0.12, maxZoom: 1, minZoom: 0.4 }
 
 export function GraphCanvas(props: GraphProps) {
@@ -72,11 +74,19 @@ function Flow(props: GraphProps) {
     () => ({ selected, tabStop: selected ?? nodes[0]?.id, onSelect: (id: string) => onSelect?.(id) }),
     [selected, nodes, onSelect],
   )
-  // A graph that has just been placed, or whose frame has changed its size, is shown whole.
+  const stop = useRef(picked.tabStop)
+  stop.current = picked.tabStop
+  // A graph that has just been placed, or whose frame has changed its size, is shown whole; where it could not be read then, around the node in hand.
   useEffect(() => {
     const element = frame.current
     if (!element || !places) return
-    const observer = new ResizeObserver(() => void flow.fitView(FIT))
+    const fit = async () => {
+      await flow.fitView(FIT)
+      const place = places.get(stop.current ?? '')
+      if (flow.getZoom() >= READABLE || !place) return
+      await flow.setCenter(place.x + NODE_WIDTH / 2, place.y + NODE_HEIGHT / 2, { zoom: 0.85 })
+    }
+    const observer = new ResizeObserver(() => void fit())
     observer.observe(element)
     return () => observer.disconnect()
   }, [flow, places])
@@ -155,7 +165,11 @@ function StepCard({ data: { node } }: NodeProps<StepNode>) {
         onClick={() => onSelect(node.id)}
         className={cx(
           'nopan flex h-[50px] w-[150px] items-start gap-1.5 rounded-r2 border bg-surface-3 px-2 py-1.5 text-left shadow-e1',
-          node.faulty ? 'border-st-line' : node.status === 'off' && !node.icon ? 'border-line-2 border-dashed' : 'border-line-2',
+          node.faulty
+            ? 'border-st-line'
+            : node.status === 'off' && !node.icon
+              ? 'border-line-2 border-dashed'
+              : 'border-line-2',
           ['running', 'failed', 'waiting', 'denied', 'warning'].includes(node.status) && 'border-st-line',
           node.id === selected && 'outline-2 outline-offset-1 outline-accent',
         )}

@@ -216,7 +216,10 @@ function ActivityCard() {
               status: words.status,
               words: (
                 <>
-                  <b>{words.who}</b> {words.did} {words.what} <span className="mono" title={words.id}>{shortId(words.id)}</span>
+                  <b>{words.who}</b> {words.did} {words.what}{' '}
+                  <span className="mono" title={words.id}>
+                    {shortId(words.id)}
+                  </span>
                 </>
               ),
             }

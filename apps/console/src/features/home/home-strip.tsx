@@ -90,7 +90,9 @@ function Figure(props: {
         <span className="text-ink-2">{props.note}</span>
       </span>
       <span className="pb-1 narrow:hidden">{props.end}</span>
-      <span className="col-span-full flex min-w-0 items-center gap-2 truncate text-ink-2">{props.children}</span>
+      <span className="col-span-full flex min-w-0 items-center gap-2 truncate text-ink-2">
+        {typeof props.children === 'string' ? <span className="truncate">{props.children}</span> : props.children}
+      </span>
     </Link>
   )
 }

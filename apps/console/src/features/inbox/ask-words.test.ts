@@ -72,7 +72,11 @@ describe('several at once', () => {
 })
 
 describe('the value of a step', () => {
-  const schema = { type: 'object', required: ['rows'], properties: { rows: { type: 'integer' }, ok: { default: true } } }
+  const schema = {
+    type: 'object',
+    required: ['rows'],
+    properties: { rows: { type: 'integer' }, ok: { default: true } },
+  }
   test('begins with what its schema says', () => {
     expect(readValue(undefined, schema)).toEqual({ value: { rows: 0, ok: true } })
   })

@@ -176,19 +176,22 @@ const COLUMNS: readonly Column<DeadLetter>[] = [
   {
     id: 'reason',
     head: 'Why',
-    width: 380,
+    width: 560,
     narrow: 'place',
     from: 560,
     cell: (letter) => (
       <span className="truncate" title={letter.reason}>
-        {letter.reason_code && <span className="mono text-ink">{letter.reason_code} </span>}
-        <span className="text-ink-2">{letter.reason}</span>
+        {letter.reason_code && <span className="mono text-ink">{letter.reason_code}</span>}
+        <span className="text-ink-2">
+          {letter.reason_code && ' '}
+          {letter.reason}
+        </span>
       </span>
     ),
   },
   { id: 'tries', head: 'Tries', width: 64, right: true, from: 760, cell: (letter) => letter.attempts ?? 0 },
   { id: 'at', head: 'Ended', width: 84, right: true, narrow: 'end', cell: (letter) => <Age at={letter.created_at} /> },
-  { id: 'verbs', head: '', width: 72, right: true, cell: (letter) => <LetterVerbs letter={letter} /> },
+  { id: 'verbs', head: '', width: 92, right: true, cell: (letter) => <LetterVerbs letter={letter} /> },
 ]
 
 const statusWord = (status: string | undefined) => (status ?? '').replace('JOB_STATUS_', '').toLowerCase() || 'ended'

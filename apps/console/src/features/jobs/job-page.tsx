@@ -241,6 +241,7 @@ function Output(props: { job: JobDetail; stream: JobOutput }) {
   const result = job.result as { stdout?: unknown; stderr?: unknown } | null
   const text = typeof job.result === 'string' ? job.result : typeof result?.stdout === 'string' ? result.stdout : ''
   const errors = typeof result?.stderr === 'string' ? result.stderr : ''
+  const shown = job.result !== null && job.result !== undefined && typeof job.result !== 'string'
   const { progress } = stream
   return (
     <>
@@ -255,16 +256,18 @@ function Output(props: { job: JobDetail; stream: JobOutput }) {
       {lines.length > 0 ? (
         <LogView label="Output" lines={lines} wrap levels={false} className="min-h-72" />
       ) : text === '' && errors === '' ? (
-        <p className="flex-none bg-well px-5 py-4 text-s2 text-ink-3">
-          {isTerminal(job.state) ? 'It wrote nothing.' : 'Nothing written yet. Output appears here as it comes.'}
-        </p>
+        shown ? null : (
+          <p className="flex-none bg-well px-5 py-4 text-s2 text-ink-3">
+            {isTerminal(job.state) ? 'It wrote nothing.' : 'Nothing written yet. Output appears here as it comes.'}
+          </p>
+        )
       ) : (
         <div className="flex flex-col gap-4 p-4 wide:p-5">
           {text !== '' && <CodeBlock label="Output" text={text} maxHeight={520} wrap />}
           {errors !== '' && <CodeBlock title="Errors" label="Errors" text={errors} maxHeight={260} wrap />}
         </div>
       )}
-      {job.result !== null && job.result !== undefined && typeof job.result !== 'string' && (
+      {shown && (
         <div className="flex-none border-t border-line-1 p-4 wide:p-5">
           <JsonView title="Result" label="Result" value={job.result} maxHeight={320} />
         </div>

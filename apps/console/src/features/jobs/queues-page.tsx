@@ -9,6 +9,7 @@ import { count, span } from '../../ui/age.ts'
 import { Button } from '../../ui/button.tsx'
 import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
+import { FittedTable } from '../../ui/fitted-table.tsx'
 import { Field, TextInput } from '../../ui/form.tsx'
 import { Page, PageHeader } from '../../ui/page.tsx'
 import { EmptyState, SkeletonRows, StaleLine } from '../../ui/states.tsx'
@@ -31,6 +32,17 @@ const number = (id: string, head: string, value: (topic: Topic) => number, from:
   cell: (topic) =>
     value(topic) === 0 ? <span className="text-ink-3">–</span> : <span className="num">{count(value(topic))}</span>,
 })
+
+/** `3 waiting, 1 running`. */
+function nowWords({ waiting, running, held, setAside, blocked }: Topic): string {
+  const parts = Object.entries({ waiting, running, held, 'set aside': setAside, blocked })
+  return (
+    parts
+      .filter(([, value]) => value > 0)
+      .map(([word, value]) => `${count(value)} ${word}`)
+      .join(', ') || 'nothing waits'
+  )
+}
 
 const TOPICS: readonly Column<Topic>[] = [
   {
@@ -55,15 +67,25 @@ const TOPICS: readonly Column<Topic>[] = [
         <span className="mono truncate font-medium text-ink">{topicWords(topic.topic)}</span>
         {topic.paused && (
           <span className="truncate text-s1 text-waiting-text">
-            paused by {topic.paused.by} {topic.paused.reason}
+            paused by {topic.paused.by}
+            {topic.paused.reason && `: ${topic.paused.reason}`}
           </span>
         )}
       </span>
     ),
   },
+  {
+    id: 'now',
+    head: 'Now',
+    // Its words stand for the columns of counts where there is no room for them.
+    from: Number.POSITIVE_INFINITY,
+    narrow: 'place',
+    cell: (topic) => nowWords(topic),
+  },
   number('waiting', 'Waiting', (topic) => topic.waiting, 0),
   number('running', 'Running', (topic) => topic.running, 520),
   number('held', 'Held', (topic) => topic.held, 700),
+  number('aside', 'Set aside', (topic) => topic.setAside, 460),
   number('blocked', 'Blocked', (topic) => topic.blocked, 900),
   {
     id: 'oldest',
@@ -95,6 +117,7 @@ const TOPICS: readonly Column<Topic>[] = [
     head: '',
     width: 112,
     right: true,
+    narrow: 'side',
     cell: (topic) => <Brake kind="topic" name={topic.topic} paused={topic.paused !== null} />,
   },
 ]
@@ -124,6 +147,7 @@ const POOLS: readonly Column<Pool>[] = [
     cell: (pool) => (
       <span className="num">
         {count(pool.workers)}
+        <span className="wide:hidden"> {pool.workers === 1 ? 'worker' : 'workers'}</span>
         {pool.draining > 0 && <span className="text-ink-3"> {count(pool.draining)} draining</span>}
       </span>
     ),
@@ -154,6 +178,7 @@ const POOLS: readonly Column<Pool>[] = [
     head: '',
     width: 112,
     right: true,
+    narrow: 'side',
     cell: (pool) => <Brake kind="pool" name={pool.pool} paused={pool.paused !== null} />,
   },
 ]
@@ -179,29 +204,33 @@ export function QueuesPage() {
         <FailureView error={queues.error} what="the queues" onRetry={() => void queues.refetch()} />
       ) : (
         <div className="flex min-h-0 flex-1 flex-col overflow-y-auto">
-          <DataTable
-            label="Queues by topic"
-            rows={queues.data.topics}
-            rowId={(topic) => topic.topic}
-            columns={TOPICS}
-            serverSorted
-            empty={
-              <EmptyState icon={Layers} title="Nothing waits">
-                A topic stands here while it has jobs that have not ended, or a brake of its own.
-              </EmptyState>
-            }
-          />
+          <FittedTable rows={queues.data.topics.length}>
+            <DataTable
+              label="Queues by topic"
+              rows={queues.data.topics}
+              rowId={(topic) => topic.topic}
+              columns={TOPICS}
+              serverSorted
+              empty={
+                <EmptyState icon={Layers} title="Nothing waits">
+                  A topic stands here while it has jobs that have not ended, or a brake of its own.
+                </EmptyState>
+              }
+            />
+          </FittedTable>
           <h2 className="px-5 pt-5 pb-2 text-s4 font-strong">Pools</h2>
-          <DataTable
-            label="Pools"
-            rows={queues.data.pools}
-            rowId={(pool) => pool.pool}
-            columns={POOLS}
-            serverSorted
-            empty={
-              <p className="px-5 py-3 text-s2 text-ink-3">No worker has been heard of within the last half minute.</p>
-            }
-          />
+          <FittedTable rows={queues.data.pools.length}>
+            <DataTable
+              label="Pools"
+              rows={queues.data.pools}
+              rowId={(pool) => pool.pool}
+              columns={POOLS}
+              serverSorted
+              empty={
+                <p className="px-5 py-3 text-s2 text-ink-3">No worker has been heard of within the last half minute.</p>
+              }
+            />
+          </FittedTable>
         </div>
       )}
       <TableFoot count="" fresh={queues.dataUpdatedAt || undefined} keys={[]} />

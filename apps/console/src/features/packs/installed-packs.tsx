@@ -21,7 +21,7 @@ import { toast } from '../../ui/toast.tsx'
 
 const STATES: Record<PackRecord['status'], { status: Status; word: string }> = {
   ACTIVE: { status: 'ok', word: 'Active' },
-  INACTIVE: { status: 'waiting', word: 'Inactive' },
+  INACTIVE: { status: 'off', word: 'Without routing' },
   DISABLED: { status: 'off', word: 'Uninstalled' },
 }
 

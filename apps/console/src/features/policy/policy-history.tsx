@@ -66,7 +66,7 @@ export function PolicyHistory() {
                 <span className="min-w-0">
                   <At at={snapshot.created_at} className="text-ink" />
                   <span className="mono block truncate text-s1 text-ink-3">
-                    {snapshot.id.slice(-10)} {snapshot.note}
+                    {snapshot.id.slice(-10)} {snapshot.note || copyWords(snapshot.id, audit)}
                   </span>
                 </span>
                 <span className="ml-auto">
@@ -79,6 +79,19 @@ export function PolicyHistory() {
       </Section>
     </div>
   )
+}
+
+/** Of which change a copy is the before or the after. */
+function copyWords(
+  id: string,
+  audit: readonly { action: string; snapshot_before?: string; snapshot_after?: string; message?: string }[],
+): string {
+  const before = audit.find((entry) => entry.snapshot_before === id)
+  const after = audit.find((entry) => entry.snapshot_after === id)
+  const of = (entry: { action: string; message?: string }) =>
+    entry.message ? `“${entry.message}”` : `the ${entry.action}`
+  if (after) return `after ${of(after)}`
+  return before ? `before ${of(before)}` : ''
 }
 
 function RollBack(props: { id: string }) {

@@ -126,12 +126,12 @@ function Difference(props: { reply: WhatIfReply; running: boolean }) {
         .filter(({ from, to }) => from !== to)
         .map(({ from, to, count: many, examples }) => (
           <section key={`${from} ${to}`} aria-label={`${from} becomes ${to}`}>
-            <h3 className="flex items-center gap-1.5 py-1.5 text-s2 font-strong">
+            <h2 className="flex items-center gap-1.5 py-1.5 text-s2 font-strong">
               {decisionState(from).word} <span className="text-ink-3">→</span>{' '}
               <StatusShape status={decisionState(to).status} size={12} />
               {decisionState(to).word}
               <span className="num ml-auto text-ink-2">{count(many)}</span>
-            </h3>
+            </h2>
             <ul className="rounded-r2 border border-line-1 text-s2">
               {examples.map((example) => (
                 <li key={example.jobId} className="border-b border-line-1 px-3 py-1.5 last:border-b-0">

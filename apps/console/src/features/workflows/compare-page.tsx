@@ -8,19 +8,13 @@ import { useUrlState } from '../../app/url-state.ts'
 import { instant, span, stamp } from '../../ui/age.ts'
 import { JsonView } from '../../ui/code-block.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
+import { FittedTable } from '../../ui/fitted-table.tsx'
 import { Select } from '../../ui/form.tsx'
 import { Page, PageHeader, Section } from '../../ui/page.tsx'
 import { SkeletonRows } from '../../ui/states.tsx'
 import { StatusShape } from '../../ui/status.tsx'
+import { type Pair, pairsOf } from './run-difference.ts'
 import { runState, stepState } from './run-words.ts'
-
-interface Pair {
-  key: string
-  left: StepRun | undefined
-  right: StepRun | undefined
-  /** What differs, in words. */
-  differs: string[]
-}
 
 const rowId = (pair: Pair) => pair.key
 
@@ -42,7 +36,14 @@ export function ComparePage() {
   const columns = useMemo(() => columnsOf(left.data, right.data), [left.data, right.data])
   const step = pairs.find(({ key }) => key === url['step'])
   if (left.isPending) return <SkeletonRows rows={8} />
-  if (!left.data) return <FailureView error={left.error} what="the run" onRetry={() => void left.refetch()} />
+  if (!left.data) {
+    return (
+      <>
+        <h1 className="sr-only">Compare</h1>
+        <FailureView error={left.error} what="the run" onRetry={() => void left.refetch()} />
+      </>
+    )
+  }
   return (
     <Page scroll>
       <PageHeader title="Compare">
@@ -65,15 +66,17 @@ export function ComparePage() {
           {pairs.filter(({ differs }) => differs.length > 0).length} of {pairs.length} steps differ
         </span>
       </PageHeader>
-      <DataTable
-        label="Steps of both runs"
-        rows={pairs}
-        rowId={rowId}
-        columns={columns}
-        serverSorted
-        onOpen={({ key }) => setUrl({ step: key })}
-        empty={<p className="p-5 text-s2 text-ink-3">There is no other run of this workflow to compare with.</p>}
-      />
+      <FittedTable rows={pairs.length}>
+        <DataTable
+          label="Steps of both runs"
+          rows={pairs}
+          rowId={rowId}
+          columns={columns}
+          serverSorted
+          onOpen={({ key }) => setUrl({ step: key })}
+          empty={<p className="p-5 text-s2 text-ink-3">There is no other run of this workflow to compare with.</p>}
+        />
+      </FittedTable>
       {right.data && (
         <div className="grid gap-4 p-4 wide:grid-cols-2 wide:p-5">
           <Section title={step ? `${step.key}, this run` : 'Input, this run'}>
@@ -135,28 +138,4 @@ function durationOf(step: StepRun | undefined): string {
   const from = instant(step?.started_at)
   const to = instant(step?.completed_at)
   return from === undefined || to === undefined ? '' : span(to - from)
-}
-
-function pairsOf(left: WorkflowRun, right: WorkflowRun): Pair[] {
-  const keys = new Set([...Object.keys(left.steps ?? {}), ...Object.keys(right.steps ?? {})])
-  return [...keys]
-    .filter((key) => !key.includes('['))
-    .map((key) => {
-      const a = left.steps?.[key]
-      const b = right.steps?.[key]
-      return { key, left: a, right: b, differs: differencesOf(a, b) }
-    })
-}
-
-/** In what two runs of a step differ. Times do not count: they always do. */
-export function differencesOf(a: StepRun | undefined, b: StepRun | undefined): string[] {
-  if (!a || !b) return a === b ? [] : ['only in one']
-  const same = (x: unknown, y: unknown) => JSON.stringify(x) === JSON.stringify(y)
-  return [
-    a.status !== b.status || a.skipped !== b.skipped ? 'state' : '',
-    (a.attempts ?? 0) !== (b.attempts ?? 0) ? 'tries' : '',
-    same(a.input, b.input) ? '' : 'input',
-    same(a.output, b.output) ? '' : 'output',
-    same(a.error?.message, b.error?.message) ? '' : 'error',
-  ].filter((word) => word !== '')
 }

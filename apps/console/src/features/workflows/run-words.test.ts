@@ -1,6 +1,15 @@
 import type { WorkflowRun } from '@wheelhouse/contract/jobs/runs'
 import { describe, expect, test } from 'vitest'
-import { childWords, firstStep, graphOf, named, type PlanShape, stepOrder, stepState, waterfallOf } from './run-words.ts'
+import {
+  childWords,
+  firstStep,
+  graphOf,
+  named,
+  type PlanShape,
+  stepOrder,
+  stepState,
+  waterfallOf,
+} from './run-words.ts'
 
 const node = (id: string, layer: number, kind = 'job'): PlanShape['nodes'][number] => ({
   id,

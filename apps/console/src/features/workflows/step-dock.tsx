@@ -52,10 +52,10 @@ export function StepDock(props: {
   const parts = PARTS.filter((part) => (part !== 'log' && part !== 'policy') || step?.job_id !== undefined).filter(
     (part) => part !== 'items' || counts !== undefined,
   )
-  const part = parts.find((each) => each === url['part']) ?? (counts ? 'items' : 'output')
+  const waitsForPeople = step?.status === 'waiting' && (node?.kind === 'approval' || node?.kind === 'form')
+  const part = parts.find((each) => each === url['part']) ?? (counts ? 'items' : waitsForPeople ? 'input' : 'output')
   if (!node) return <aside aria-label="Step" className="border-l border-line-1" />
   const { status, word } = stepState(step)
-  const waitsForPeople = step?.status === 'waiting' && (node.kind === 'approval' || node.kind === 'form')
   return (
     <aside
       aria-label={`Step ${key}`}
