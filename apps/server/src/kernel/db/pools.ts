@@ -44,7 +44,8 @@ function pool(options: DbOptions, role: string, max: number, settings = ''): pg.
     // A statement goes out without waiting for the answer to the one before it: BEGIN and the first statement share a round trip.
     pipeline: true,
     idleTimeoutMillis: 60_000,
-    connectionTimeoutMillis: 5_000,
+    // Whoever finds no connection by then is told to come back, before it takes this for a hang.
+    connectionTimeoutMillis: 4_000,
     application_name: `wheelhouse ${role}`,
     options: `-c role=${role} -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000 ${settings}`,
   })
