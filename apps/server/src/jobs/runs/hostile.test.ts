@@ -194,3 +194,28 @@ test('locks and brakes of one tenant are bounded, and a lifted brake leaves noth
     await tx.run(sql`delete from queue_settings`)
   })
 })
+
+test('a storage step reads by pointer what the run itself left, and all else only by the right to it', async () => {
+  const { a, kernel } = runs.world
+  answer = { result: '{"secret": 1}' }
+  const other = await runs.start(await runs.save({ work: { topic: 'job.hostile' } }))
+  await runs.until(other, 'succeeded')
+  const admin = await runs.world.principal(a.keys.admin)
+  const limited = { ...admin, roles: ['runner'], grants: [['workflow:execute', 'job:submit']] }
+  const read = async (ptr: string) => {
+    const workflow = await runs.save({
+      own: { type: 'transform', input: { a: 1 } },
+      read: { type: 'storage', depends_on: ['own'], input: { op: 'get', ptr: '${input.ptr}' } },
+    })
+    const { runId } = await kernel.workflows.startRun(limited, { workflowId: workflow, input: { ptr } })
+    await expect.poll(async () => (await runs.get(runId)).status).toMatch(/succeeded|failed/)
+    return runs.get(runId)
+  }
+  expect((await read(`redis://ctx:${other}:work@1`)).error.code).toBe('PERM_DENIED')
+  const stored = await runs.call('POST', '/api/v1/artifacts', { content: 'x', content_type: 'text/plain' })
+  expect((await read(stored.body.artifact_ptr)).error.code).toBe('PERM_DENIED')
+  const allowed = await runs.start(
+    await runs.save({ read: { type: 'storage', input: { op: 'get', ptr: stored.body.artifact_ptr } } }),
+  )
+  expect((await runs.until(allowed, 'succeeded')).steps.read.output).toMatchObject({ found: true, value: 'x' })
+})

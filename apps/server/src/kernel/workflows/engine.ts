@@ -41,10 +41,42 @@ interface Known {
 
 const keyOf = ({ tenantId, runId }: Known): string => `${tenantId} ${runId}`
 
+/** Runs that one look of the sweep takes up. */
+const SWEPT = 1000
+const FIRST: Known = { tenantId: '00000000-0000-0000-0000-000000000000', runId: '' }
+
+/** Runs that wait for a turn, each once: tenants take turns, and within one the first that came is the first. */
+interface Lines {
+  add(known: Known): void
+  next(): Known | undefined
+}
+
+export function openLines(): Lines {
+  const byTenant = new Map<string, Set<string>>()
+  return {
+    add({ tenantId, runId }) {
+      const line = byTenant.get(tenantId)
+      if (line) line.add(runId)
+      else byTenant.set(tenantId, new Set([runId]))
+    },
+    next() {
+      for (const [tenantId, line] of byTenant) {
+        byTenant.delete(tenantId)
+        for (const runId of line) {
+          line.delete(runId)
+          if (line.size > 0) byTenant.set(tenantId, line)
+          return { tenantId, runId }
+        }
+      }
+      return undefined
+    },
+  }
+}
+
 export function openRunDriver(parts: RunnerParts): RunDriver {
   const { db, bus, clock, log, jobs, tenantConfig } = parts
   const turns = openTurns(parts)
-  const waiting = new Map<string, Known>()
+  const waiting = openLines()
   const active = new Map<string, Promise<void>>()
   const again = new Set<string>()
   /** Runs whose last turn failed: how often, and when the next one is. */
@@ -52,6 +84,7 @@ export function openRunDriver(parts: RunnerParts): RunDriver {
   const timers = new Set<NodeJS.Timeout>()
   let started = false
   let sweeping: Promise<void> | undefined
+  let swept: Known = FIRST
   let sweepTimer: NodeJS.Timeout | undefined
 
   function hint(tenantId: string, runId: string): void {
@@ -61,17 +94,18 @@ export function openRunDriver(parts: RunnerParts): RunDriver {
     }
     const key = keyOf({ tenantId, runId })
     if (active.has(key)) again.add(key)
-    else waiting.set(key, { tenantId, runId })
+    else waiting.add({ tenantId, runId })
     pump()
   }
 
   function pump(): void {
-    for (const [key, known] of waiting) {
-      if (!started || active.size >= AT_ONCE) return
+    if (!started) return
+    while (active.size < AT_ONCE) {
+      const known = waiting.next()
+      if (!known) return
+      const key = keyOf(known)
       const notBefore = failing.get(key)?.notBefore ?? 0
-      waiting.delete(key)
-      if (notBefore > clock.now()) continue
-      active.set(key, drive(key, known))
+      if (notBefore <= clock.now()) active.set(key, drive(key, known))
     }
   }
 
@@ -163,16 +197,19 @@ export function openRunDriver(parts: RunnerParts): RunDriver {
   async function sweep(): Promise<void> {
     const soon = clock.now() + SWEEP_MS
     const { told, due, cancels } = await db.engine(async (tx) => ({
+      // From where the last one ended, so that runs whose turns fail do not keep the others from being found.
       told: await tx.many<Known>(
-        sql`select distinct tenant_id as "tenantId", run_id as "runId" from run_inbox limit 1000`,
+        sql`select distinct tenant_id as "tenantId", run_id as "runId" from run_inbox
+             where (tenant_id, run_id) > (${swept.tenantId}::uuid, ${swept.runId}) order by 1, 2 limit ${SWEPT}`,
       ),
       due: await tx.many<Known & { firesAt: number }>(sql`
         select tenant_id as "tenantId", run_id as "runId", min(fires_at) as "firesAt" from run_timers where fires_at <= ${at(soon)}
-         group by 1, 2 order by 3 limit 1000`),
+         group by 1, 2 order by 3 limit ${SWEPT}`),
       cancels: await tx.many<{ tenantId: string }>(
         sql`select distinct tenant_id as "tenantId" from run_cancels limit 100`,
       ),
     }))
+    swept = (told.length === SWEPT ? told.at(-1) : undefined) ?? FIRST
     for (const each of told) hint(each.tenantId, each.runId)
     for (const { firesAt, ...each } of due) {
       const left = firesAt - clock.now()

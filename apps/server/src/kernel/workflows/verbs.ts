@@ -4,6 +4,7 @@ import type { Artifacts } from '../artifacts/index.ts'
 import type { Clock } from '../clock/index.ts'
 import { at, type Db, sql } from '../db/index.ts'
 import type { Egress } from '../egress/index.ts'
+import { can, type Principal } from '../identity/index.ts'
 import { parsePointer, readValue, type Verb } from '../jobs/index.ts'
 import { memoryName } from '../memory/index.ts'
 
@@ -150,6 +151,21 @@ function storageVerb({
     return `mem:${memoryName(row?.memory ?? 'workflow').slice(0, 90)}:kv:${name}`
   }
 
+  /** What a run's own jobs left is its own; all else needs the right that its endpoint asks for. */
+  async function requireRead(
+    { principal, tenantId, jobId }: { principal: Principal; tenantId: string; jobId: string },
+    { kind, id }: { kind: string; id: string },
+  ): Promise<void> {
+    const required = kind === 'artifact' ? 'artifact:read' : 'memory:read'
+    if (can(principal, required)) return
+    const own = await db.tenant(tenantId, (tx) =>
+      tx.maybe(sql`
+        select 1 from jobs mine join jobs j on j.run_id = mine.run_id
+         where mine.id = ${jobId} and j.id = ${kind === 'result' || kind === 'context' ? id : ''}`),
+    )
+    if (!own) throw new Fault('PERM_DENIED', { required, roles: principal.roles })
+  }
+
   return {
     name: 'workflow:storage',
     topic: 'job.wh.workflow.storage',
@@ -186,6 +202,7 @@ function storageVerb({
         case 'get': {
           const pointer = parsePointer(ptr ?? place)
           if (!pointer) throw bad('storage get needs key or ptr')
+          if (ptr !== undefined) await requireRead(run, pointer)
           const content =
             pointer.kind === 'artifact'
               ? (await artifacts.read(tenantId, pointer.id)).content
