@@ -6,7 +6,13 @@ import type { Tx } from '../../kernel/db/index.ts'
 import { publish } from '../../kernel/events/index.ts'
 import { actorOf, can, type Principal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import { contentHash, deleteDocument, putDocument } from '../../kernel/policy/index.ts'
+import {
+  contentHash,
+  deleteDocument,
+  type PolicyCaller,
+  putDocument,
+  recordPolicyChange,
+} from '../../kernel/policy/index.ts'
 import { deleteSchema, findSchema, putSchema } from '../../kernel/schemas/index.ts'
 import { deleteWorkflow, findWorkflow, saveWorkflow } from '../../kernel/workflows/index.ts'
 import type { Bundle } from './archive.ts'
@@ -23,6 +29,8 @@ export interface InstallOptions {
   force: boolean
   upgrade: boolean
   inactive: boolean
+  /** For the trail of policy. */
+  request: PolicyCaller['request']
 }
 
 type Parts = Pick<Kernel, 'db' | 'clock' | 'locks' | 'policy' | 'tenantConfig' | 'events'>
@@ -105,6 +113,7 @@ export async function installPack(
       signature,
     }
     await writeRecord(tx, now, record)
+    await tellPolicy(tx, { principal, now, request: options.request }, record, isLive ? before : undefined)
     await told(tx, principal, now, { type: 'pack.installed', record, from: isLive ? before.version : undefined })
     return record
   })
@@ -115,7 +124,7 @@ export async function uninstallPack(
   parts: Parts,
   principal: Principal,
   id: string,
-  { purge }: { purge: boolean },
+  { purge, request }: { purge: boolean; request: PolicyCaller['request'] },
 ): Promise<PackRecord> {
   return change(parts, principal, id, async (tx) => {
     const now = parts.clock.now()
@@ -132,6 +141,7 @@ export async function uninstallPack(
     }
     const record: PackRecord = { ...before, status: 'DISABLED', ...(purge ? { resources: {} } : {}) }
     await writeRecord(tx, now, record)
+    if (before.status !== 'DISABLED') await tellPolicy(tx, { principal, now, request }, record, before)
     await told(tx, principal, now, { type: 'pack.uninstalled', record, from: undefined })
     return record
   })
@@ -235,6 +245,20 @@ async function putOverlays(
     policy.push({ name, fragment_id: id })
   }
   return { ...(config.length > 0 ? { config } : {}), ...(policy.length > 0 ? { policy } : {}) }
+}
+
+/** A pack's fragments are policy: who looks at the history of policy sees them come and go. */
+async function tellPolicy(
+  tx: Tx,
+  caller: PolicyCaller,
+  { id, version, status, overlays }: PackRecord,
+  before: PackRecord | undefined,
+): Promise<void> {
+  const now = status === 'DISABLED' ? [] : (overlays.policy ?? [])
+  const bundleIds = [...new Set([...now, ...(before?.overlays.policy ?? [])].map(({ fragment_id }) => fragment_id))]
+  if (bundleIds.length === 0) return
+  const message = status === 'DISABLED' ? `pack ${id} uninstalled` : `pack ${id} ${version} installed`
+  await recordPolicyChange(tx, caller, { action: 'update', resourceId: bundleIds[0] ?? id, bundleIds, message })
 }
 
 async function told(

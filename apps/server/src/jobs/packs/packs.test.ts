@@ -541,11 +541,13 @@ test('a pack is no way around the rights to policy and configuration', async () 
   const { kernel, a } = world
   const admin = await world.principal(a.keys.admin)
   const installer = { ...admin, roles: ['installer'], grants: [['pack:*']] }
+  const request = { id: 'r', ip: '127.0.0.1', userAgent: 'test', traceId: 't' }
   const attempt = async (parts: Parts) =>
     installPack(kernel, installer, await readBundle(await bundleOf(packOf(parts))), {
       force: false,
       upgrade: false,
       inactive: false,
+      request,
     })
   const policy = { allow: 'rules: []' }
   await expect(attempt({ id: 'rights-a', policy })).rejects.toMatchObject({
@@ -558,7 +560,9 @@ test('a pack is no way around the rights to policy and configuration', async () 
   })
   expect(await attempt({ id: 'rights-c', workflows: { 'rights-c.w': STEP } })).toMatchObject({ id: 'rights-c' })
   expect((await install({ id: 'rights-d', policy })).status).toBe(200)
-  await expect(uninstallPack(kernel, installer, 'rights-d', { purge: false })).rejects.toMatchObject({
+  await expect(uninstallPack(kernel, installer, 'rights-d', { purge: false, request })).rejects.toMatchObject({
     code: 'PERM_DENIED',
   })
+  const { body } = await get('/policy/audit?include_edits=true')
+  expect(JSON.stringify(body)).toContain('pack rights-d 1.0.0 installed')
 })

@@ -24,7 +24,7 @@ const packRoutes = (kernel: Kernel) =>
 
     async installPack({ principal, body, request, audit }) {
       const { bundle, ...options } = await readInstallForm(body, request.header('content-type'))
-      const record = await installPack(kernel, principal, await readBundle(bundle), options)
+      const record = await installPack(kernel, principal, await readBundle(bundle), { ...options, request })
       audit({ resourceId: record.id, after: shown(record) })
       return record
     },
@@ -36,9 +36,9 @@ const packRoutes = (kernel: Kernel) =>
       return { pack_id: record.id, results: await verifyPack(kernel, principal, record) }
     },
 
-    async uninstallPack({ principal, params, body, audit }) {
+    async uninstallPack({ principal, params, body, request, audit }) {
       const purge = body.purge ?? false
-      const record = await uninstallPack(kernel, principal, params.id, { purge })
+      const record = await uninstallPack(kernel, principal, params.id, { purge, request })
       audit({ after: { ...shown(record), purge } })
       return record
     },
@@ -49,10 +49,10 @@ function marketplaceRoutes(kernel: Kernel) {
   return serve('jobs', jobs.marketplace, {
     listMarketplace: ({ principal }) => marketplace.list(principal.tenantId),
 
-    async installFromMarketplace({ principal, body, audit }) {
+    async installFromMarketplace({ principal, body, request, audit }) {
       const { force = false, upgrade = false, inactive = false, ...wanted } = body
       const { bytes, signature, url } = await marketplace.download(principal.tenantId, wanted)
-      const options = { force, upgrade, inactive, signature }
+      const options = { force, upgrade, inactive, signature, request }
       const record = await installPack(kernel, principal, await readBundle(bytes), options)
       audit({ resourceId: record.id, after: shown(record), metadata: { url } })
       return record

@@ -42,5 +42,5 @@ export {
 } from './store.ts'
 export { expectedRevision, revisionTag } from './revision-tag.ts'
 export { type DefaultDecision, putDefaultDecision, settingsContent } from './settings.ts'
-export { type PolicyAction, recordPolicyChange } from './trail.ts'
+export { type PolicyAction, recordPolicyChange, type Caller as PolicyCaller } from './trail.ts'
 export { topicGlob, type TopicTest } from './topics.ts'
