@@ -3,8 +3,15 @@ import { connect, jwtAuthenticator } from '@nats-io/transport-node'
 import { BusPacketSchema, HeartbeatSchema, JobResultSchema, JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 
 /** A CAP worker as anyone would write it: takes a job, succeeds at once. */
-const { CAP_NATS_URL = '', CAP_NATS_JWT = '', CAP_NATS_SEED = '', CAP_TOPIC = '' } = process.env
-const WORKER_ID = 'bench-worker'
+const {
+  CAP_NATS_URL = '',
+  CAP_NATS_JWT = '',
+  CAP_NATS_SEED = '',
+  CAP_TOPIC = '',
+  CAP_WORKER_ID: WORKER_ID = '',
+  // Absent: it takes what its topic brings, however much.
+  CAP_SLOTS,
+} = process.env
 const nats = await connect({
   servers: CAP_NATS_URL,
   authenticator: jwtAuthenticator(CAP_NATS_JWT, new TextEncoder().encode(CAP_NATS_SEED)),
@@ -42,10 +49,10 @@ function take(data: Uint8Array): void {
 function beat(): void {
   const heartbeat = create(HeartbeatSchema, {
     workerId: WORKER_ID,
-    pool: 'bench',
+    pool: WORKER_ID,
     type: 'bench',
-    maxParallelJobs: 100_000,
-    capabilities: [],
+    maxParallelJobs: Number(CAP_SLOTS ?? 100_000),
+    capabilities: CAP_SLOTS === undefined ? [] : [CAP_TOPIC],
     labels: {},
   })
   nats.publish(

@@ -47,13 +47,25 @@ export async function post(url: string, body: unknown, apiKey?: string): Promise
   return ((await response.json()) as { job_id: string }).job_id
 }
 
-export async function startWorker(ground: Ground): Promise<ChildProcess> {
-  const { jwt, seed } = await natsCredentials(ground, 'bench worker', {
+/** A worker process; with `slots` it announces its topic and takes so many at a time, else whatever the topic brings. */
+export async function startWorker(
+  ground: Ground,
+  { id = 'bench-worker', topic = TOPIC, slots }: { id?: string; topic?: string; slots?: number } = {},
+): Promise<ChildProcess> {
+  const { jwt, seed } = await natsCredentials(ground, id, {
     pub: ['sys.job.result', 'sys.heartbeat', 'sys.job.progress'],
-    sub: [TOPIC, 'worker.bench-worker.jobs', 'sys.job.cancel'],
+    sub: [topic, `worker.${id}.jobs`, 'sys.job.cancel'],
   })
   const worker = fork(fileURLToPath(new URL('./cap-worker.ts', import.meta.url)), {
-    env: { ...process.env, CAP_NATS_URL: ground.natsUrl, CAP_NATS_JWT: jwt, CAP_NATS_SEED: seed, CAP_TOPIC: TOPIC },
+    env: {
+      ...process.env,
+      CAP_NATS_URL: ground.natsUrl,
+      CAP_NATS_JWT: jwt,
+      CAP_NATS_SEED: seed,
+      CAP_TOPIC: topic,
+      CAP_WORKER_ID: id,
+      ...(slots === undefined ? {} : { CAP_SLOTS: String(slots) }),
+    },
   })
   await new Promise<void>((resolve, reject) => {
     worker.once('message', () => resolve())

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { agentFigures } from './agents.ts'
 import { startBare } from './bare.ts'
 import { layGround } from './ground.ts'
+import { fairFigures } from './fair.ts'
 import { flatFigures } from './flat.ts'
 import { ingestFigures } from './ingest.ts'
 import { jobLifeFigures } from './job-life.ts'
@@ -27,6 +28,7 @@ const SECTIONS = [
   'replicas',
   'workflows',
   'fan-out',
+  'fair',
   'sockets',
   'ingest',
   'agents',
@@ -73,6 +75,7 @@ async function main(): Promise<void> {
     await section('replicas', () => replicaFigures(ground))
     await section('workflows', () => workflowFigures(ground))
     await section('fan-out', () => fanOutFigures(ground))
+    await section('fair', () => fairFigures(ground))
     await section('sockets', () => socketFigures(ground))
     await section('flat', () => flatFigures(ground))
     figures.push(...policyFigures(submitCpuUs))

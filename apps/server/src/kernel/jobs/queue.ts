@@ -44,8 +44,8 @@ export interface Claimed {
   principal: Principal | null
 }
 
-// Each tenant's slots lie together: the k-th job of a tenant gets the slot at `first + k`. Joins go by primary key alone, or a long
-// queue would be read whole.
+// Each tenant's slots lie together: the k-th job of a tenant gets the slot at `first + k`. What was picked goes through arrays, which the
+// planner takes for ten rows: of a limit that it does not know it expects a tenth of the queue, and would read a long one whole to join it.
 const CLAIM = `
 with share as (
   select * from unnest($2::uuid[], $3::int[], $4::int[]) as s(tenant_id, most, first)
@@ -56,11 +56,13 @@ with share as (
     order by priority desc, n limit s.most for update skip locked) q
 ), numbered as (
   select tenant_id, id, first + row_number() over (partition by tenant_id order by priority desc, n) as slot from picked
+), listed as (
+  select array_agg(tenant_id) as tenants, array_agg(id) as ids, array_agg(slot) as slots from numbered
 )
 update job_queue q set state = 'leased', fence = q.fence + 1, lease_owner = $7, lease_until = $8, started_at = $9, run_at = null,
   expires_at = least(q.deadline, $9::timestamptz + q.timeout_ms * interval '1 millisecond'),
   worker_id = ($5::text[])[p.slot], account = ($6::text[])[p.slot]
-from numbered p
+from listed l cross join lateral unnest(l.tenants, l.ids, l.slots) as p(tenant_id, id, slot)
 join jobs j on j.tenant_id = p.tenant_id and j.id = p.id
 left join job_principals pr on j.verb is not null and pr.tenant_id = j.tenant_id and pr.hash = j.principal_hash
 where q.tenant_id = p.tenant_id and q.id = p.id
