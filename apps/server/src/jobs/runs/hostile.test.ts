@@ -219,3 +219,44 @@ test('a storage step reads by pointer what the run itself left, and all else onl
   )
   expect((await runs.until(allowed, 'succeeded')).steps.read.output).toMatchObject({ found: true, value: 'x' })
 })
+
+test('an approval does not count for a rerun with another input, or by somebody else', async () => {
+  const workflow = await runs.save({
+    approve: { type: 'approval' },
+    deploy: { topic: 'job.echo', depends_on: ['approve'], input: { n: '${input.n}' } },
+    after: { topic: 'job.echo', depends_on: ['deploy'], input: { n: '${input.n}' } },
+  })
+  const run = await runs.start(workflow, { n: 1 })
+  await runs.decide(workflow, run, 'approve', { approved: true })
+  await runs.until(run, 'succeeded')
+  const rerun = (body: object, as?: string) => runs.call('POST', `/api/v1/workflow-runs/${run}/rerun`, body, as)
+  const same = await rerun({ from_step: 'deploy' })
+  expect((await runs.until(same.body.run_id, 'succeeded')).steps.approve.status).toBe('succeeded')
+  const edited = await rerun({ from_step: 'deploy', input: { n: 2 } })
+  expect((await runs.until(edited.body.run_id, 'waiting')).steps).toMatchObject({
+    approve: { status: 'waiting' },
+    deploy: { status: 'pending' },
+  })
+  expect((await runs.decide(workflow, edited.body.run_id, 'approve', { approved: true })).status).toBe(204)
+  expect((await runs.until(edited.body.run_id, 'succeeded')).steps.deploy.output.got).toEqual({ n: 2 })
+  const other = await rerun({ from_step: 'deploy' }, await runs.person('other', 'operator'))
+  expect((await runs.until(other.body.run_id, 'waiting')).steps.approve.status).toBe('waiting')
+  expect(await rerun({ from_step: 'after', input: { n: 3 } })).toMatchObject({
+    status: 400,
+    body: { error: expect.stringContaining('begin from_step approve') },
+  })
+})
+
+test('a rerun of a dry run takes none of its steps for done', async () => {
+  const workflow = await runs.save({
+    approve: { type: 'approval' },
+    deploy: { topic: 'job.echo', depends_on: ['approve'], input: {} },
+  })
+  const dry = await runs.start(workflow, {}, '?dry_run=true')
+  expect(await runs.call('POST', `/api/v1/workflow-runs/${dry}/rerun`, { from_step: 'deploy' })).toMatchObject({
+    status: 400,
+    body: { error: expect.stringContaining('rerun it from the beginning') },
+  })
+  const whole = await runs.call('POST', `/api/v1/workflow-runs/${dry}/rerun`, {})
+  expect((await runs.until(whole.body.run_id, 'waiting')).steps.approve.status).toBe('waiting')
+})

@@ -4,6 +4,7 @@ import { ids, pause } from '../clock/index.ts'
 import { at, sql, type Tx } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import { microseconds } from '../jobs/index.ts'
+import { contentHash } from '../policy/index.ts'
 import type { Schedule } from '../schedule/index.ts'
 import { maxConcurrentRuns } from '../tenant-config/index.ts'
 import { openRunDriver, type RunnerParts } from './engine.ts'
@@ -236,7 +237,12 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
         const problem = inputProblem(plan, input)
         if (problem !== undefined) throw bad(`input schema validation failed: ${problem}`)
         const runId = ids.next()
-        const kept = fromStep === undefined ? undefined : await keptSteps(tx, plan, oldId, fromStep)
+        // Its steps stand as succeeded, approvals too, and none of them was executed.
+        if (old.dryRun && fromStep !== undefined)
+          throw bad('a dry run has executed nothing; rerun it from the beginning')
+        const isSame =
+          revision === old.revision && isSameFor(principal, old) && contentHash(input) === contentHash(old.input)
+        const kept = fromStep === undefined ? undefined : await keptSteps(tx, plan, oldId, { fromStep, isSame })
         await refuseTooMany(tx, most)
         const { rerun_step: _step, dry_run: _dry, ...metadata } = old.metadata
         const { dry_run: _label, ...labels } = old.labels
@@ -329,8 +335,20 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
   return workflows
 }
 
-/** The steps before the one to begin with, as they ended (jobs.md 8). Throws VAL_SCHEMA where one has not succeeded. */
-async function keptSteps(tx: Tx, plan: Plan, oldId: string, fromStep: string): Promise<Map<string, StepRun>> {
+const isSameFor = (principal: Principal, { principal: before }: RunRow): boolean =>
+  principal.id === before.id && JSON.stringify(principal.onBehalfOf) === JSON.stringify(before.onBehalfOf)
+
+/**
+ * The steps before the one to begin with, as they ended (jobs.md 8). Throws VAL_SCHEMA where one has not succeeded. What people agreed to
+ * counts for the same workflow, input and starter alone (`isSame`): else they are asked again, and where what followed their word would be
+ * kept, the rerun must begin with them.
+ */
+async function keptSteps(
+  tx: Tx,
+  plan: Plan,
+  oldId: string,
+  { fromStep, isSame }: { fromStep: string; isSame: boolean },
+): Promise<Map<string, StepRun>> {
   if (!Object.hasOwn(plan.nodes, fromStep)) throw bad('step not found')
   const old = new Map((await topSteps(tx, oldId)).map((row) => [row.key, stepOf(row)]))
   const kept = new Map<string, StepRun>()
@@ -339,6 +357,20 @@ async function keptSteps(tx: Tx, plan: Plan, oldId: string, fromStep: string): P
     if (!step || (step.status !== 'succeeded' && step.status !== 'skipped' && step.handled !== true))
       throw bad(`dependency ${id} not succeeded`)
     kept.set(id, step)
+  }
+  if (isSame) return kept
+  const asked = [...kept.keys()].filter((id) => {
+    const kind = plan.nodes[id]?.action.kind
+    return (kind === 'approval' || kind === 'form') && kept.get(id)?.status === 'succeeded'
+  })
+  for (const id of asked) kept.delete(id)
+  for (const id of kept.keys()) {
+    const before = ancestorsOf(plan, id)
+    const approval = asked.find((each) => before.has(each))
+    if (approval !== undefined)
+      throw bad(
+        `what was agreed to at step ${approval} was for another input, starter or form of the workflow: begin from_step ${approval}`,
+      )
   }
   return kept
 }
