@@ -53,6 +53,10 @@ interface BulkOptions {
 
 /** Most of one transaction. Cancelling takes several statements each, and holds the jobs' rows meanwhile. */
 const BATCH = { cancel: 100, retry: 100, replay: 100, 'dead-letter-retry': 100, 'dead-letter-delete': 500 } as const
+/** Before another act, of whichever tenant, has its turn. */
+const BATCHES_A_TURN = 10
+/** Of one tenant at once. */
+const MAX_RUNNING = 20
 const LEASE_MS = 60_000
 const AFTER_FAILURE_MS = 5000
 
@@ -85,7 +89,7 @@ export function openBulk({ db, clock, log, cancel, submitAgain }: BulkOptions): 
         update bulk_operations b set lease_until = ${at(clock.now() + LEASE_MS)}
           from (select tenant_id, id from bulk_operations
                  where state = 'running' and (lease_until is null or lease_until <= ${at(clock.now())})
-                 order by created_at limit 1 for update skip locked) next
+                 order by coalesce(lease_until, created_at) limit 1 for update skip locked) next
          where next.tenant_id = b.tenant_id and next.id = b.id
         returning b.tenant_id as "tenantId", b.id, b.verb, b.filter, b.reason, b.principal, b.up_to as "upTo", b.position`),
     )
@@ -198,8 +202,9 @@ export function openBulk({ db, clock, log, cancel, submitAgain }: BulkOptions): 
   async function carryOut(act: Claimed): Promise<void> {
     let after = act.position?.after ?? null
     const run = act.verb === 'cancel' ? cancelBatch : act.verb === 'dead-letter-delete' ? deleteBatch : againBatch
-    for (;;) {
-      if (closed) return void (await giveBack(act, clock.now()))
+    for (let batches = 0; ; batches++) {
+      // A long act lets the others have their turn: it goes on behind those that wait.
+      if (closed || batches >= BATCHES_A_TURN) return void (await giveBack(act, clock.now()))
       if (await isFrozen(act)) return finish(act, 'stopped', 'whoever started it is frozen')
       const jobIds = await db.tenant(act.tenantId, (tx) =>
         nextIds(tx, act.verb, act.filter, act.upTo, after, BATCH[act.verb]),
@@ -241,6 +246,15 @@ export function openBulk({ db, clock, log, cancel, submitAgain }: BulkOptions): 
     count: (tx, verb, filter) => countOf(tx, verb, filter, clock.now()),
     async start(tx, principal, { verb, filter, reason, count }) {
       const now = clock.now()
+      const { running } = await tx.one<{ running: number }>(
+        sql`select count(*)::int as running from bulk_operations where state = 'running'`,
+      )
+      if (running >= MAX_RUNNING)
+        throw new Fault(
+          'RES_CONFLICT',
+          { running, max: MAX_RUNNING },
+          { message: `${running} acts on many jobs are under way already; wait for one to end, or stop one` },
+        )
       const row = await tx.one<BulkRow>(sql`
         insert into bulk_operations (tenant_id, id, verb, filter, reason, principal, up_to, matched, created_at, updated_at)
         values (${tx.tenantId}, ${ids.next()}, ${verb}, ${jsonb(filter)}, ${reason}, ${jsonb(principal)}, ${at(now)}, ${count}, ${at(now)}, ${at(now)})
