@@ -52,10 +52,13 @@ function missing(printed: readonly string[], output: string): string | undefined
   return undefined
 }
 
-/** Runs the commands in one shell, as a person types them; what each printed, on either stream, and how it ended. */
+/** Runs the commands in one shell, as a person types them, for half a minute each at most; what each printed, on either stream, and how it ended. */
 async function play(commands: readonly string[], cwd: string, env: Record<string, string>) {
   const mark = '--- end of a command ---'
-  const script = ['npx() { shift; node "$CLI" "$@"; }', ...commands.map((each) => `${each}\necho "${mark}$?"`)]
+  const script = [
+    'npx() { shift; timeout 30 node "$CLI" "$@"; }',
+    ...commands.map((each) => `${each}\necho "${mark}$?"`),
+  ]
   const shell = spawn('bash', ['-c', `exec 2>&1\n${script.join('\n')}`], {
     cwd,
     env: { PATH: `${join(PROJECT, 'node_modules', '.bin')}:${process.env['PATH']}`, HOME: cwd, CLI, ...env },
@@ -113,7 +116,7 @@ test('workflows and policies that other pages show are taken as they stand', asy
   )
   const workflows = shown.filter((content) => /^steps:/m.test(content))
   const policies = shown.filter((content) => /^rules:/m.test(content))
-  expect([workflows.length, policies.length]).toEqual([2, expect.any(Number)])
+  expect(workflows.length).toBeGreaterThan(1)
   expect(policies.length).toBeGreaterThan(1)
   const write = (kind: string) => (content: string, at: number) =>
     writeFileSync(join(home, `${kind}-${at}.yaml`), content)
