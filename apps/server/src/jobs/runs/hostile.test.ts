@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { capWorker } from '../../testing/cap-worker.ts'
 import { sql } from '../../kernel/db/index.ts'
+import { writePart } from '../../kernel/memory/parts.ts'
 import { checkWorkflow } from '../../kernel/workflows/definitions.ts'
 import { openRuns, type Runs } from '../../testing/runs.ts'
 
@@ -259,4 +260,25 @@ test('a rerun of a dry run takes none of its steps for done', async () => {
   })
   const whole = await runs.call('POST', `/api/v1/workflow-runs/${dry}/rerun`, {})
   expect((await runs.until(whole.body.run_id, 'waiting')).steps.approve.status).toBe('waiting')
+})
+
+test('an http step does not say where its request ends or to whom it goes', async () => {
+  for (const header of ['Host', 'Transfer-Encoding', 'content-length ']) {
+    const step = { type: 'http', input: { url: 'http://127.0.0.1:1/', headers: { [header]: '5' } } }
+    const done = await runs.until(await runs.start(await runs.save({ step })), 'failed')
+    expect(done.error.message).toContain('is set by the platform')
+  }
+})
+
+test('a memory has at most ten thousand chunks', async () => {
+  const { a, kernel } = runs.world
+  await kernel.db.tenant(a.id, async (tx) => {
+    await tx.run(sql`
+      insert into memory_chunks (tenant_id, memory_id, name, body, expires_at)
+      select ${a.id}, 'full', 'c' || n, '{"path": "p", "content": ""}', now() + interval '1 day' from generate_series(1, 10000) n`)
+    const put = (name: string) =>
+      writePart(tx, { memoryId: 'full', kind: 'chunk', name }, { path: 'p', content: '' }, kernel.clock.now(), 60_000)
+    await put('c1')
+    await expect(put('one more')).rejects.toThrow('at most 10000 chunks')
+  })
 })

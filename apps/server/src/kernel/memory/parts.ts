@@ -44,6 +44,10 @@ export async function writePart(tx: Tx, part: MemoryPart, value: unknown, now: I
   if (part.kind === 'events') return replaceEvents(tx, part.memoryId, eventsOf(value, now))
   if (part.kind !== 'chunk') throw bad('the chunks of a memory are those stored under mem:<id>:chunk:<name>')
   const chunk = chunkOf(value)
+  // Each look into a memory reads all of them.
+  const { n } = await tx.one<{ n: number }>(sql`
+    select count(*)::int as n from memory_chunks where memory_id = ${part.memoryId} and name <> ${part.name} and expires_at > ${at(now)}`)
+  if (n >= MAX_CHUNKS) throw bad(`a memory has at most ${MAX_CHUNKS} chunks; let some expire, or use another memory`)
   await tx.run(sql`
     insert into memory_chunks (tenant_id, memory_id, name, body, expires_at)
     values (${tx.tenantId}, ${part.memoryId}, ${part.name}, ${jsonb(chunk)}, ${at(now + lifeMs)})

@@ -73,6 +73,24 @@ function expected(given: Static<typeof HttpInput>['expected_status'], status: nu
   })
 }
 
+/** What says where a request goes and where it ends is not the step's to say. */
+const OWN_HEADERS = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'upgrade',
+  'te',
+  'trailer',
+  'expect',
+])
+
+function headerName(name: string): string {
+  const lower = name.trim().toLowerCase()
+  if (OWN_HEADERS.has(lower)) throw bad(`the header ${lower} is set by the platform; leave it out`)
+  return lower
+}
+
 const hostOf = (url: string): string => {
   try {
     return new URL(url).hostname
@@ -105,7 +123,7 @@ function httpVerb({ egress, clock }: VerbParts): Verb<typeof HttpInput, typeof H
       const method = (input.method ?? 'GET').toUpperCase()
       if (!(METHODS as readonly string[]).includes(method)) throw bad(`method must be one of ${METHODS.join(', ')}`)
       const headers: Record<string, string> = {}
-      for (const [name, value] of Object.entries(input.headers ?? {})) headers[name.toLowerCase()] = String(value)
+      for (const [name, value] of Object.entries(input.headers ?? {})) headers[headerName(name)] = String(value)
       const plain = typeof input.body === 'string'
       if (input.body !== undefined && input.body !== null && !plain) headers['content-type'] ??= 'application/json'
       const reply = await egress.fetch(input.url, {
