@@ -210,7 +210,7 @@ function parseBody(raw: Buffer | undefined, { dialect, bound, facts }: Passage):
   if ((raw.includes('\\ud') || raw.includes('\\uD')) && someText(value, (text) => !text.isWellFormed()))
     throw new Fault('VAL_SCHEMA', { in: 'body' }, { message: 'The body has half a character in it' })
   const { verbatim } = bound.endpoint
-  return dialect.nullIsAbsent && verbatim?.[0] !== '*' ? withoutNulls(value, verbatim) : value
+  return dialect.nullIsAbsent && verbatim?.[0] !== '*' && raw.includes('null') ? withoutNulls(value, verbatim) : value
 }
 
 const MAX_DEPTH = 200

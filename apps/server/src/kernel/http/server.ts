@@ -257,6 +257,25 @@ function factsOf(
   }
 }
 
+/** With a signal that aborts when the caller goes away, made once somebody asks for it: most handlers answer without. */
+function untilGone(facts: RequestFacts, response: ServerResponse, stop: AbortSignal): RequestFacts {
+  let signal: AbortSignal | undefined
+  return {
+    ...facts,
+    get signal() {
+      if (signal) return signal
+      const gone = new AbortController()
+      const leave = (): void => {
+        if (!response.writableEnded) gone.abort()
+      }
+      // Of the reply, not of the request: a request closes as soon as its body has been read.
+      if (response.destroyed) leave()
+      else response.once('close', leave)
+      return (signal = AbortSignal.any([gone.signal, stop]))
+    },
+  }
+}
+
 async function answer(
   edge: Edge,
   request: FastifyRequest,
@@ -265,12 +284,7 @@ async function answer(
 ): Promise<FastifyReply> {
   const { passage } = request
   if (!passage) throw new Error('A route answered without having been admitted')
-  const gone = new AbortController()
-  // Of the reply, not of the request: a request closes as soon as its body has been read.
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableEnded) gone.abort()
-  })
-  passage.facts = { ...passage.facts, signal: AbortSignal.any([gone.signal, stop]) }
+  passage.facts = untilGone(passage.facts, reply.raw, stop)
   const rawBody = Buffer.isBuffer(request.body) ? request.body : undefined
   const parts = readParts(edge, passage, {
     params: request.params as object,

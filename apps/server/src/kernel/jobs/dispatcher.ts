@@ -553,12 +553,10 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   /** Once the configuration that goes with it is read; the claim may have ended meanwhile. */
   function sendWithConfig(entry: Active): void {
     const { tenantId, id, request } = entry.claimed
-    core.tenantConfig.effective(tenantId, placeOf(request)).then(
-      (config) => {
-        if (find(tenantId, id) === entry) send(entry, config)
-      },
-      (error: unknown) => unsent(entry, error),
-    )
+    core.tenantConfig
+      .effective(tenantId, placeOf(request))
+      .then((config) => (find(tenantId, id) === entry ? send(entry, config) : undefined))
+      .catch((error: unknown) => unsent(entry, error))
   }
 
   /** The bus or the database is away. Whether the worker has got it is not known; it is sent anew under the next fence. */

@@ -73,7 +73,8 @@ export function openLoans(parts: LoanParts): (row: NewRow) => Loan | undefined {
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS).unref())
       if (parts.isActive(tenantId, id)) return
       try {
-        await db.engine((tx) => release(tx, [{ tenantId, id, fence: 1, runAt: null }]))
+        // Of ours alone: recorded without a claim, another replica may have claimed it since.
+        await db.engine((tx) => release(tx, [{ tenantId, id, fence: 1, runAt: null }], parts.owner))
         return
       } catch (error) {
         log.debug({ err: error, jobId: id }, 'Whether a job was recorded is not known yet')

@@ -132,10 +132,14 @@ export async function renew(tx: Tx, claims: readonly Held[], now: Instant): Prom
   return new Set(rows.map((row) => `${row.tenant_id} ${row.id}`))
 }
 
-/** Gives claims back: ready at `runAt` (now when null). For no worker that fits, a lost worker, a full tenant, a retry. */
+/**
+ * Gives claims back: ready at `runAt` (now when null). For no worker that fits, a lost worker, a full tenant, a retry. With `owner` only
+ * what that replica holds.
+ */
 export async function release(
   tx: Tx,
   claims: readonly (Held & { runAt: Instant | null; nextAttempt?: boolean; lost?: boolean })[],
+  owner: number | null = null,
 ): Promise<void> {
   const sorted = claims.toSorted(byKey)
   await tx.query(
@@ -144,7 +148,8 @@ export async function release(
        from unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::int[], $6::int[]) as c(tenant_id, id, fence, run_at, retry, lost)
        cross join lateral (
          select tenant_id, id from job_queue
-          where tenant_id = c.tenant_id and id = c.id and fence = c.fence and state = 'leased' for update) q)
+          where tenant_id = c.tenant_id and id = c.id and fence = c.fence and state = 'leased' and lease_owner = coalesce($7::bigint, lease_owner)
+          for update) q)
      update job_queue q set state = case when m.run_at is null then 'ready' else 'waiting' end, run_at = m.run_at, lease_owner = null,
        lease_until = null, expires_at = null, started_at = null, worker_id = null, account = null,
        attempt = q.attempt + m.retry, recoveries = q.recoveries + m.lost
@@ -156,6 +161,7 @@ export async function release(
       sorted.map(({ runAt }) => at(runAt)),
       sorted.map(({ nextAttempt }) => (nextAttempt ? 1 : 0)),
       sorted.map(({ lost }) => (lost ? 1 : 0)),
+      owner,
     ],
   )
 }
