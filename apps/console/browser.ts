@@ -64,14 +64,16 @@ export async function warmUp(context: BrowserContext, url: string): Promise<void
 const axe = () => readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 interface Judge {
-  run: () => Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }>
+  run: (
+    options: object,
+  ) => Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }>
 }
 
-/** What axe finds wrong with the page, a line each; none when it is accessible as far as a machine can tell. */
-export async function violations(page: Page): Promise<string[]> {
+/** What axe finds wrong with the page, a line each; none when it is accessible as far as a machine can tell. With rules: by these alone. */
+export async function violations(page: Page, rules?: readonly string[]): Promise<string[]> {
   await page.evaluate(axe())
-  return page.evaluate(async () => {
-    const result = await (window as unknown as { axe: Judge }).axe.run()
+  return page.evaluate(async (only) => {
+    const result = await (window as unknown as { axe: Judge }).axe.run(only ? { runOnly: only } : {})
     return result.violations.flatMap(({ id, nodes }) =>
       nodes
         .slice(0, 3)
@@ -80,5 +82,22 @@ export async function violations(page: Page): Promise<string[]> {
             `${id}: ${node.html.slice(0, 160)} (${(node.failureSummary ?? '').split('\n').slice(1, 3).join(' ').trim()})`,
         ),
     )
-  })
+  }, rules)
+}
+
+/** The same in both themes. What theme alone decides, contrast, is judged in each; the rest once. */
+export async function themedViolations(page: Page): Promise<string[]> {
+  const found: string[] = []
+  for (const theme of ['light', 'dark'] as const) {
+    // Colours pass over in a transition; axe would see the middle of it.
+    await page.evaluate(async (wanted) => {
+      document.documentElement.dataset['theme'] = wanted
+      await new Promise(requestAnimationFrame)
+      const passing = document.getAnimations().filter((each) => each.effect?.getTiming().iterations !== Infinity)
+      await Promise.allSettled(passing.map((each) => each.finished))
+    }, theme)
+    for (const line of await violations(page, theme === 'dark' ? ['color-contrast'] : undefined))
+      found.push(`${theme}: ${line}`)
+  }
+  return found
 }

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { FORMS, hasChromium, launch, serveSources, violations, warmUp } from '../../browser.ts'
+import { FORMS, hasChromium, launch, serveSources, themedViolations, violations, warmUp } from '../../browser.ts'
 
 // The components in a real browser: what axe says, and what the keyboard does. Without a browser on the machine they are left out.
 describe.skipIf(!hasChromium())('the components in a browser', () => {
@@ -31,16 +31,7 @@ describe.skipIf(!hasChromium())('the components in a browser', () => {
     'axe has nothing to say about %s, in either theme',
     async (name) => {
       const page = await open(name)
-      for (const theme of ['light', 'dark']) {
-        // Colours pass over in a transition; axe would see the middle of it.
-        await page.evaluate(async (wanted) => {
-          document.documentElement.dataset['theme'] = wanted
-          await new Promise(requestAnimationFrame)
-          const passing = document.getAnimations().filter((each) => each.effect?.getTiming().iterations !== Infinity)
-          await Promise.allSettled(passing.map((each) => each.finished))
-        }, theme)
-        expect(await violations(page), theme).toEqual([])
-      }
+      expect(await themedViolations(page)).toEqual([])
       await page.close()
     },
   )
@@ -117,6 +108,38 @@ describe.skipIf(!hasChromium())('the components in a browser', () => {
       await expect.poll(atEnd, { timeout: 10_000 }).toBe(true)
       await page.close()
     })
+  })
+
+  test('a graph is walked along its edges by arrow keys; one node of it is in the order of tab', async () => {
+    const page = await open('run')
+    const graph = page.getByRole('group', { name: 'Steps of the run' })
+    const node = (name: RegExp) => graph.getByRole('button', { name })
+    await node(/Wave 1/).waitFor()
+    expect(await graph.locator('[data-step][tabindex="0"]').count()).toBe(1)
+    await node(/Wave 1/).focus()
+    await page.keyboard.press('ArrowLeft')
+    await expect.poll(() => node(/Approve wave 1/).getAttribute('aria-pressed')).toBe('true')
+    for (const key of ['ArrowLeft', 'ArrowLeft', 'ArrowUp', 'ArrowDown', 'ArrowLeft']) await page.keyboard.press(key)
+    await expect.poll(() => node(/Resolve targets/).getAttribute('aria-pressed')).toBe('true')
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('data-step'))).toBe('resolve')
+    // There is nothing before the first.
+    await page.keyboard.press('ArrowLeft')
+    expect(await node(/Resolve targets/).getAttribute('aria-pressed')).toBe('true')
+    await page.close()
+  })
+
+  test('an editor says what is wrong at its line, and is reached and left by keyboard', async () => {
+    const page = await open('run')
+    const editor = page.getByRole('textbox', { name: 'Definition' })
+    await editor.waitFor()
+    await editor.fill('steps:\n  one:\n    type: nothing\n')
+    await page.locator('.cm-lint-marker-error').waitFor()
+    await editor.focus()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate(() => document.activeElement?.closest('.cm-editor') === null)).toBe(true)
+    expect(await themedViolations(page)).toEqual([])
+    await page.close()
   })
 
   test('escape twice leaves the terminal, so that focus is never trapped', async () => {

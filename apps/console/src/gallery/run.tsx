@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { BlastChip } from '../ui/blast.tsx'
 import { Button } from '../ui/button.tsx'
 import { Note } from '../ui/banner.tsx'
+import { CodeEditor } from '../ui/code-editor.tsx'
 import { Feed } from '../ui/feed.tsx'
 import { Graph, type GraphEdge, type GraphNode } from '../ui/graph.tsx'
 import { Card, FactsLine, ObjectHeader, Page } from '../ui/page.tsx'
@@ -117,6 +118,7 @@ const LEVELS = Array.from(
 /** A run: waterfall, notes; and the parts of a home page: tiles, ribbons, feed. */
 export function RunGallery() {
   const [selected, setSelected] = useState('wave')
+  const [text, setText] = useState('id: patch-openssl\nsteps:\n  resolve: { type: worker, topic: job.resolve }\n')
   return (
     <Page scroll>
       <ObjectHeader
@@ -159,6 +161,16 @@ export function RunGallery() {
         className="h-[220px] border-b border-line-1"
       />
       <Waterfall label="Steps" rows={ROWS} now={NOW} selected={selected} onSelect={setSelected} />
+      <div className="p-4 wide:p-5">
+        <CodeEditor
+          label="Definition"
+          language="yaml"
+          value={text}
+          onChange={setText}
+          problems={text.includes('nothing') ? [{ line: 3, message: 'There is no such type', severity: 'error' }] : []}
+          className="h-40"
+        />
+      </div>
       <div className="grid gap-4 p-4 wide:grid-cols-[minmax(0,1fr)_340px] wide:p-5">
         <Card title="Fleet now" note="one mark is one instance">
           <TileMap
