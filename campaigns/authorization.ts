@@ -97,8 +97,8 @@ const SESSIONS_ALONE = new Set(['platform GET /api/v1/usertoken'])
 /** Where no object is named, the endpoint speaks of one that asks for more than its own permission (jobs.md §12: the scope `system`). */
 const ALSO: Readonly<Record<string, Permission>> = { 'jobs GET /api/v1/config': 'config:inspect' }
 
-/** A waiting job's place in the queue moves by itself; whether it was touched is told by its own row. */
-const MOVING = new Set(['job_queue'])
+/** What moves by itself: a waiting job's place in the queue (whether it was touched is told by its own row), and the seals that time sets. */
+const MOVING = new Set(['job_queue', 'seals'])
 
 const isOpen = (status: number): boolean => status !== 401 && status !== 403
 

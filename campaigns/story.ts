@@ -201,8 +201,8 @@ export class Story {
     this.journal.write({ kind: 'run', key, runId })
     await this.#until(`agreement to ${key}`, [204], async () => {
       const answer = await this.api.call('POST', `${path}/${runId}/steps/ask/approve`, { body: { approved: true } })
-      if (answer.status !== 409) return answer
-      // The step is not there yet, or the answer that was lost said yes.
+      if (answer.status !== 400 && answer.status !== 409) return answer
+      // `step not waiting`: it is not there yet, or the answer that was lost said yes.
       const step = await this.#stepOf(runId, 'ask')
       return step === 'succeeded' ? { status: 204, body: null } : { status: 503, body: answer.body }
     })
