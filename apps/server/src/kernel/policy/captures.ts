@@ -107,7 +107,8 @@ export async function publishDocuments(
     update policy_documents set enabled = true, updated_at = ${at(now)},
       author = coalesce(${wanted.author ?? null}, author), message = coalesce(${wanted.message ?? null}, message)
      where id = any(${published})`)
-  return { before, after: await captureDocuments(tx, now, wanted.note), published }
+  // A moment later, so that lists have it before the copy that it came from.
+  return { before, after: await captureDocuments(tx, now + 1, wanted.note), published }
 }
 
 /** Puts the whole set back to a capture, fragments of packs included (jobs.md 10). Throws RES_NOT_FOUND, VAL_SCHEMA. */
@@ -128,7 +129,7 @@ export async function rollbackDocuments(
       values (${tx.tenantId}, ${id}, ${row.content}, ${row.enabled}, ${row.author ?? ''}, ${row.message ?? ''}, ${row.version ?? ''},
         ${sha256(row.content)}, ${row.installed_at ?? null}, ${row.created_at ?? iso(now)}, ${row.updated_at ?? iso(now)})`)
   }
-  return { before, after: await captureDocuments(tx, now, wanted.note) }
+  return { before, after: await captureDocuments(tx, now + 1, wanted.note) }
 }
 
 function checkSet(sources: readonly { id: string; content: string; enabled: boolean }[]): void {
