@@ -121,7 +121,7 @@ export function jobsPages(world: () => ConsoleWorld): void {
       await page
         .getByText(/^Done in/)
         .first()
-        .waitFor()
+        .waitFor({ timeout: 60_000 })
       expect(await api('GET', `/api/v1/workflow-runs/${runIdOf(page)}`)).toMatchObject({
         rerun_of: first,
         steps: { greeting: { output: { text: 'Hello, Grace!' } } },
