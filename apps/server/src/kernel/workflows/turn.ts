@@ -75,6 +75,8 @@ export interface TurnOptions {
 
 /** Most children that begin in one transaction, and most entries that are taken in. */
 const CHILDREN = 500
+/** Of these so many in the one that records the run: whoever starts it waits for that, and sees nothing of it before. */
+const FIRST_CHILDREN = 50
 const ENTRIES = 500
 /** Between two turns of the event loop. */
 const BREATHE_MS = 8
@@ -129,7 +131,9 @@ class Turning {
   readonly #shown = new Map<string, StepRun>()
   #world: World | undefined
   #effects: Effect[] = []
-  #begun = 0
+  /** Children to begin, by their step. */
+  readonly #begins = new Map<string, number>()
+  #mayBegin = CHILDREN
   #breathedAt = performance.now()
   /** Sub-runs that the tree may still begin. */
   #room: number | undefined
@@ -164,6 +168,7 @@ class Turning {
   /** The first turn of a run that this transaction records. */
   async begin(): Promise<Turned> {
     this.#before.clear()
+    this.#mayBegin = FIRST_CHILDREN
     this.#world = await worldFor(this.#tx, this.#held.plan, this.#now)
     await this.#take({ kind: 'start' })
     return this.#finish([])
@@ -216,7 +221,7 @@ class Turning {
     // Of a child whose row is gone, or of a step that the plan does not know.
     if ('step' in event && !this.#held.state.steps.has(event.step)) return
     this.#push(advance(this.#held.plan, this.#held.state, event, this.#theWorld()))
-    await this.#drain()
+    await this.#settle()
   }
 
   #theWorld(): World {
@@ -228,13 +233,23 @@ class Turning {
     this.#effects.push(...effects)
   }
 
-  /** Does what is to be done until nothing follows any more; jobs are submitted together. */
+  /** Does what is to be done at once. Children begin, and jobs are submitted, for all events of the turn together. */
+  async #settle(): Promise<void> {
+    for (let effect = this.#effects.shift(); effect; effect = this.#effects.shift()) {
+      await this.#breathe()
+      await this.#apply(effect)
+    }
+  }
+
+  /** Does what is to be done until nothing follows any more. */
   async #drain(): Promise<void> {
     for (;;) {
-      const effect = this.#effects.shift()
-      await this.#breathe()
-      if (effect) await this.#apply(effect)
-      else if (this.#submits.length > 0) await this.#submit()
+      await this.#settle()
+      const [begin] = this.#begins
+      if (begin) {
+        this.#begins.delete(begin[0])
+        await this.#beginChildren(...begin)
+      } else if (this.#submits.length > 0) await this.#submit()
       else return
     }
   }
@@ -266,7 +281,7 @@ class Turning {
         await insertChildren(this.#tx, state.id, effect.step, effect.items, effect.from ?? 0)
         return
       case 'begin-children':
-        await this.#beginChildren(effect.step, effect.count)
+        this.#begins.set(effect.step, (this.#begins.get(effect.step) ?? 0) + effect.count)
         return
       case 'collect-children':
         await this.#collect(effect.step, effect.last === true)
@@ -336,10 +351,10 @@ class Turning {
     const { plan, state } = this.#held
     const parent = state.steps.get(nodeId)
     if (!parent?.children || parent.status !== 'running' || TERMINAL.has(state.status)) return
-    const now = Math.min(count, CHILDREN - this.#begun)
+    const now = Math.min(count, this.#mayBegin)
     if (now > 0) {
       const rows = await nextChildren(this.#tx, state.id, nodeId, parent.children.begun, now)
-      this.#begun += rows.length
+      this.#mayBegin -= rows.length
       for (const row of rows) {
         // One of them may have failed at once, and the others with it.
         if (parent.status !== 'running') return
@@ -348,7 +363,7 @@ class Turning {
       }
     }
     if (count > now) {
-      await tellRun(this.#tx, state.id, { kind: 'begin', step: nodeId, body: { count: count - Math.max(0, now) } })
+      await tellRun(this.#tx, state.id, { kind: 'begin', step: nodeId, body: { count: count - now } })
       this.#told.add(state.id)
     }
   }
