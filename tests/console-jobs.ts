@@ -107,7 +107,7 @@ export function jobsPages(world: () => ConsoleWorld): void {
         .filter({ hasNotText: 'of before' })
         .waitFor()
       await page.getByRole('button', { name: /^Approve/ }).click()
-      await page.getByText('Approved two-doors: May we greet?').waitFor()
+      await page.getByText('Approved two-doors: May we greet?').first().waitFor()
 
       await page.goto(`${url}/runs/${first}?step=greeting`)
       await page
@@ -118,10 +118,14 @@ export function jobsPages(world: () => ConsoleWorld): void {
       await page.getByRole('dialog').getByLabel('Who is greeted').fill('Grace')
       await page.getByRole('dialog').getByRole('button', { name: 'Rerun', exact: true }).click()
       await page.waitForURL((at) => at.pathname.startsWith('/runs/') && !at.pathname.includes(first))
+      // What was approved for one input is not approved for another.
+      const again = page.getByRole('complementary', { name: 'Step ask' })
+      await again.getByText('"Grace"').waitFor()
+      await again.getByRole('button', { name: 'Approve' }).click()
       await page
         .getByText(/^Done in/)
         .first()
-        .waitFor({ timeout: 60_000 })
+        .waitFor()
       expect(await api('GET', `/api/v1/workflow-runs/${runIdOf(page)}`)).toMatchObject({
         rerun_of: first,
         steps: { greeting: { output: { text: 'Hello, Grace!' } } },

@@ -46,7 +46,7 @@ export function Rerun(props: { run: WorkflowRun; plan: PlanShape; from: string |
       open
       onOpenChange={(open) => !open && props.onClose()}
       title="Rerun"
-      description="A new run of the same version. Steps before the chosen one are not done again: their outputs are taken over."
+      description="A new run of the same version. Steps before the chosen one are not done again: their outputs are taken over. With another input, people are asked again."
       width={640}
       footer={
         <>
