@@ -5,6 +5,7 @@ import { ids } from '../clock/index.ts'
 import { sql } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import { openFair } from './fair.ts'
+import { openLiveness } from './liveness.ts'
 import { type Loan, openLoans, type Place } from './loans.ts'
 import type { Claimed } from './queue.ts'
 import { insertJobs, microseconds, type NewRow } from './store.ts'
@@ -183,6 +184,11 @@ test('a loan that goes moves virtual time on and begins once; one that is not ne
 
 test('where nobody knows whether it was recorded, it is given back, but not what another replica has claimed since', async () => {
   const { lend, held } = lender()
+  // Both replicas live, or the sweep would free what they hold.
+  const alive = [
+    await openLiveness(world.kernel.db, world.kernel.log, OWNER),
+    await openLiveness(world.kernel.db, world.kernel.log, OWNER + 1),
+  ]
   const [mine, theirs] = [newRow(), newRow()]
   const loans: Loan[] = []
   for (const [row, owner] of [
@@ -198,8 +204,10 @@ test('where nobody knows whether it was recorded, it is given back, but not what
       ]),
     )
   }
-  for (const loan of loans) loan.lost()
+  // Theirs first: once ours is back, it was looked at too.
+  for (const loan of loans.toReversed()) loan.lost()
   expect(held).toEqual([1, 1, -1, -1])
   await expect.poll(async () => (await rowOf(mine.id))?.state, { timeout: 10_000 }).not.toBe('leased')
   expect(await rowOf(theirs.id)).toMatchObject({ state: 'leased', fence: 1 })
+  for (const each of alive) await each.close()
 })
