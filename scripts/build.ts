@@ -83,7 +83,9 @@ function filesBelow(folder: string): string[] {
 function run({ folder, command: [program, ...args] }: Part): Promise<string | undefined> {
   const bins = [join(root, folder, 'node_modules', '.bin'), join(root, 'node_modules', '.bin')]
   const path = [...bins, process.env['PATH']].join(delimiter)
-  const child = spawn(program, args, { cwd: join(root, folder), env: { ...process.env, PATH: path } })
+  // Whoever starts the server, a test among them, gets what is shipped: without this Vite takes over NODE_ENV=test.
+  const env = { ...process.env, PATH: path, NODE_ENV: 'production' }
+  const child = spawn(program, args, { cwd: join(root, folder), env })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
   return new Promise((resolve) => {
