@@ -64,7 +64,7 @@ const TOPICS: readonly Column<Topic>[] = [
           size={14}
           label={topic.paused ? 'paused' : topic.running > 0 ? 'works' : topic.waiting > 0 ? 'waits' : 'idle'}
         />
-        <span className="mono truncate font-medium text-ink">{topicWords(topic.topic)}</span>
+        <span className="mono max-w-[75%] flex-none truncate font-medium text-ink">{topicWords(topic.topic)}</span>
         {topic.paused && (
           <span className="truncate text-s1 text-waiting-text">
             paused by {topic.paused.by}
