@@ -3,6 +3,7 @@ import { ApiError } from '@wheelhouse/sdk'
 import { age, instant } from '../cells.ts'
 import type { Command, Group } from '../command.ts'
 import { CliError, EXIT } from '../exit.ts'
+import type { Flag } from '../flags.ts'
 import { row } from '../row.ts'
 
 const { approvals } = contract.jobs
@@ -12,28 +13,36 @@ const heldJobs: NonNullable<Command['complete']> = async ({ client }) => {
   return items.map(({ job_id: id, policy_reason: reason }) => [id, reason] as const)
 }
 
-const list = row('jobs', approvals.listApprovals, {
+const waiting: NonNullable<Command['complete']> = async ({ client }) => {
+  const { items } = await client.native.inbox.listInbox({ query: { pageSize: 50 } })
+  return items.map(({ id, jobId, title }) => [jobId ?? id, title] as const)
+}
+
+const REASONS: readonly Flag[] = [
+  { name: 'reason', kind: 'text', value: 'text', summary: 'why; stands in the trail' },
+  { name: 'note', kind: 'text', value: 'text', summary: 'a longer note' },
+]
+
+const list = row('native', contract.native.inbox.listInbox, {
   name: 'list',
   aliases: ['ls'],
-  summary: 'What waits for a decision, newest first',
-  hide: ['include_resolved'],
+  summary: 'What waits for a decision, newest first: held jobs and steps of runs',
   flags: [{ name: 'all', kind: 'switch', summary: 'also what is decided' }],
   prepare: ({ query }, { flags }) => {
-    if (flags.on('all')) query['include_resolved'] = 'true'
+    if (flags.on('all')) query['filter'] ??= JSON.stringify({ createdAt: { $exists: true } })
   },
-  about: { limit: 'how many at most', cursor: 'where to go on' },
-  items: ({ items }) => items,
   columns: {
-    JOB: ({ job_id: id }) => id,
+    ID: ({ jobId, id }) => jobId ?? id,
+    KIND: ({ kind }) => kind,
     STATE: ({ state }) => state,
-    WHAT: ({ show, job }) => shown(show) ?? job.topic,
-    BY: ({ requested_by: by }) => by,
-    RULE: ({ policy_rule_id: rule }) => rule,
+    WHAT: ({ show, title }) => shown(show) ?? title,
+    BY: ({ requestedBy: by }) => by,
+    RULE: ({ ruleId: rule }) => rule,
     VOTES: ({ votes, required }) => `${votes} of ${required}`,
-    AGE: ({ requested_at: at }) => age(at),
-    EXPIRES: ({ expires_at: at }) => (at === null ? 'never' : `in ${age(2 * Date.now() - (instant(at) ?? 0))}`),
+    AGE: ({ createdAt: at }) => age(at),
+    EXPIRES: ({ expiresAt: at }) => (at === null ? 'never' : `in ${age(2 * Date.now() - (instant(at) ?? 0))}`),
   },
-  id: ({ job_id: id }) => id,
+  id: ({ jobId, id }) => jobId ?? id,
 })
 
 /** What would run, from what approvers are shown. */
@@ -73,9 +82,43 @@ export function decide(name: 'approve' | 'reject'): Command {
   }
 }
 
+/** The same for whatever waits, by the id that the list shows: a job's own, or that of the request of a step. */
+function decideAny(name: 'approve' | 'reject'): Command {
+  const job = decide(name)
+  const valueFlag: Flag = { name: 'value', kind: 'text', value: 'json', summary: 'the value that a form step asks for' }
+  return {
+    ...job,
+    args: ['id'],
+    complete: waiting,
+    flags: [...REASONS, ...(name === 'approve' ? [valueFlag] : [])],
+    async run(call) {
+      const { args, flags, signal, voice } = call
+      const { client } = call.session()
+      const id = args.one('id')
+      const { items } = await client.native.inbox.listInbox({ query: { pageSize: 100 }, signal })
+      const item = items.find((each) => each.id === id || each.jobId === id)
+      const words = {
+        ...(flags.text('reason') === undefined ? {} : { reason: flags.text('reason') ?? '' }),
+        ...(flags.text('note') === undefined ? {} : { note: flags.text('note') ?? '' }),
+      }
+      const value = flags.text('value')
+      const { hash, ...found } = item ?? (await client.native.inbox.getInboxItem({ params: { id }, signal }))
+      const vote = { params: { id: found.id }, signal }
+      const { state, votes, required } =
+        name === 'approve'
+          ? await client.native.inbox.approve({
+              ...vote,
+              body: { hash, ...words, ...(value === undefined ? {} : { value: JSON.parse(value) as unknown }) },
+            })
+          : await client.native.inbox.reject({ ...vote, body: { hash, ...words } })
+      voice.say(state === 'open' ? `Voted: ${votes} of ${required}.` : `${found.title} is ${state}.`)
+    },
+  }
+}
+
 export const approvalGroup: Group = {
   name: 'approval',
   aliases: ['approvals', 'inbox'],
   summary: 'What waits for a decision',
-  commands: [list, decide('approve'), decide('reject')],
+  commands: [list, decideAny('approve'), decideAny('reject')],
 }

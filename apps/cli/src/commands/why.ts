@@ -23,7 +23,9 @@ export const whyOf = (kind: 'job' | 'run', complete: NonNullable<Command['comple
     const { summary, since, waitsFor, ended } = answer.value
     voice.line(`${voice.paint('bold', id)} ${harmless(summary)}${ended ? '' : ` (for ${age(since)})`}`)
     for (const each of waitsFor) {
-      voice.line(`  ${harmless(each.text)}${each.since ? ` Since ${age(each.since)}.` : ''}`)
+      // What waits for one thing alone has said so already.
+      if (waitsFor.length > 1 || !summary.includes(each.text.replace(/\.$/, '')))
+        voice.line(`  ${harmless(each.text)}${each.since ? ` Since ${age(each.since)}.` : ''}`)
       if (each.clears) voice.line(voice.tint('dim', `    ${harmless(each.clears)}`))
     }
     if (kind === 'run') return
