@@ -350,7 +350,7 @@ test('a run says why it is where it is', async () => {
     expect.objectContaining({ ref: expect.objectContaining({ kind: 'job', id: `${run}:work@1` }) }),
   )
   expect(waitsFor).toHaveLength(3)
-  expect(text).toContain('ask waits for 2 of 2 approvals: look at it')
+  expect(text).toContain('ask waits for 2 approvals: look at it')
   await runs.call('POST', `/api/v1/workflows/${workflow}/runs/${run}/cancel`)
   expect(await why()).toMatchObject({ ended: true, state: 'cancelled', waitsFor: [] })
 })

@@ -190,7 +190,14 @@ export function openSweeps(core: Core, { bulk, dispatcher, holds, end, tellWorke
           join jobs j on j.tenant_id = q.tenant_id and j.id = q.id
          where q.state = 'cancelling' and q.run_at < ${new Date(clock.now() - 2000)} order by q.run_at limit 200`),
     )
-    for (const row of rows) tellWorker(row.tenant_id, row.account, row.id, row.message ?? 'cancelled')
+    for (const row of rows) {
+      try {
+        tellWorker(row.tenant_id, row.account, row.id, row.message ?? 'cancelled')
+      } catch (error) {
+        // One that cannot be told does not keep the others from hearing of theirs.
+        log.warn({ err: error, jobId: row.id }, 'The worker of a cancelled job cannot be told')
+      }
+    }
   }
 
   async function clean(from: Db): Promise<void> {

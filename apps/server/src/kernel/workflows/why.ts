@@ -72,15 +72,21 @@ const openSteps = (tx: Tx, runId: string): Promise<OpenStep[]> =>
      where s.run_id = ${runId} and s.status in ('running', 'waiting', 'retrying')
      order by s.started_at nulls last, s.key limit 200`)
 
+/** `an approval`, `2 approvals`, `1 more approval of 2`. */
+function votesWords(left: number, required: number): string {
+  if (required === 1) return 'an approval'
+  return left === required ? `${required} approvals` : `${left} more approval${left === 1 ? '' : 's'} of ${required}`
+}
+
 function waitsOf(run: RunRow, step: OpenStep, now: Instant): Waits {
   const since = step.startedAt === null ? {} : { since: iso(step.startedAt) }
-  const href = `/workflows/${encodeURIComponent(run.workflowId)}/runs/${run.id}?step=${encodeURIComponent(step.key)}`
+  const href = `/runs/${run.id}?step=${encodeURIComponent(step.key)}`
   if (step.required !== null) {
     const left = step.required - (step.votes ?? 0)
     const who = step.roles && step.roles.length > 0 ? ` of ${step.roles.join(' or ')}` : ''
     return {
       kind: 'approval',
-      text: `${step.key} waits for ${left} of ${step.required} approval${step.required === 1 ? '' : 's'}${who}${step.reason ? `: ${step.reason}` : ''}`,
+      text: `${step.key} waits for ${votesWords(left, step.required)}${who}${step.reason ? `: ${step.reason}` : ''}`,
       ...since,
       ...(step.expiresAt === null ? {} : { until: iso(step.expiresAt) }),
       clears: 'approve or reject the step in the inbox',
