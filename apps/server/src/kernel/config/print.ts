@@ -6,17 +6,18 @@ import { durationText } from './values.ts'
 /** The effective configuration as text of a `wheelhouse.yaml`, each line with its source; secrets are masked. */
 export function printConfig({ config, sources }: Explained): string {
   const lines: string[] = []
-  let open: string | undefined
+  let open: readonly string[] = []
   for (const { key, path, schema } of SETTINGS) {
     const from = sources.get(key)
     if (!from) continue
-    const group = path.length > 1 ? path[0] : undefined
-    if (group && group !== open) lines.push(`${group}:`)
-    open = group
+    const groups = path.slice(0, -1)
+    const shared = groups.findIndex((name, depth) => open[depth] !== name)
+    if (shared >= 0) groups.slice(shared).forEach((name, at) => lines.push(`${'  '.repeat(shared + at)}${name}:`))
+    open = groups
     const value = path.reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], config)
     const shown = schema.secret ? '"********"' : show(schema, value)
     const source = from.source === 'default' ? 'default' : `${from.source}: ${from.name}`
-    lines.push(`${group ? '  ' : ''}${path.at(-1)}: ${shown} # ${source}`)
+    lines.push(`${'  '.repeat(groups.length)}${path.at(-1)}: ${shown} # ${source}`)
   }
   return `${lines.join('\n')}\n`
 }

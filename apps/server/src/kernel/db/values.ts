@@ -15,16 +15,18 @@ export function at(instant: Instant | null | undefined): Date | null {
 }
 
 /** NUL and halves of characters as JSON spells them: an escape after an even number of backslashes. */
-const UNSTORABLE = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g
+const UNSTORABLE = /(?<!\\)((?:\\\\)*)\\u(0000|d[89a-f][0-9a-f]{2})/g
 
 /**
- * A value as a jsonb parameter (the driver would turn an array into a PostgreSQL array). What jsonb cannot hold (NUL, half a character)
- * becomes U+FFFD: text from outside must not make a row that can never be written.
+ * A value as a jsonb parameter (the driver would turn an array into a PostgreSQL array). What jsonb cannot hold goes, as in `storable`: NUL
+ * without a trace, half a character as U+FFFD. Text from outside must not make a row that can never be written.
  */
 export function jsonb(value: unknown): string {
   const json = JSON.stringify(value ?? null)
-  return json.includes('\\u0000') || json.includes('\\ud') ? json.replace(UNSTORABLE, '$1\ufffd') : json
+  return json.includes('\\u0000') || json.includes('\\ud') ? json.replace(UNSTORABLE, cleaned) : json
 }
+
+const cleaned = (_: string, slashes: string, code: string): string => slashes + (code === '0000' ? '' : '\ufffd')
 
 /** The same of text: what a column of text can hold, at most so many characters. */
 export const storable = (text: string, most = text.length): string =>
