@@ -82,6 +82,8 @@ export function modernNode() {
  * that gets our streams and signals and whose end is ours. Begun by npm, it ends with npm, however npm ended.
  */
 export function becomeNode(args) {
+  // Half of a start is compiling what was compiled the last time.
+  process.env.NODE_COMPILE_CACHE ??= join(root, '.cache', 'node')
   const command = [modernNode(), ...args]
   const canReplace = typeof process.execve === 'function'
   const setpriv = !canReplace || process.env.npm_lifecycle_event ? findProgram('setpriv') : undefined
