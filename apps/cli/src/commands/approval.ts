@@ -111,7 +111,10 @@ function decideAny(name: 'approve' | 'reject'): Command {
               body: { hash, ...words, ...(value === undefined ? {} : { value: JSON.parse(value) as unknown }) },
             })
           : await client.native.inbox.reject({ ...vote, body: { hash, ...words } })
-      voice.say(state === 'open' ? `Voted: ${votes} of ${required}.` : `${found.title} is ${state}.`)
+      if (state === 'open') voice.say(`Voted: ${votes} of ${required}.`)
+      else if (state === 'approved' && found.jobId)
+        voice.say(`Approved. Follow it: wheelhouse job watch ${found.jobId}`)
+      else voice.say(`${found.title} is ${state}.`)
     },
   }
 }

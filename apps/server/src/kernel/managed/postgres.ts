@@ -51,7 +51,9 @@ export async function startManagedPostgres(dataDir: string, log: Logger): Promis
   })
   initCluster(cluster, SUPERUSER, passwords.superuser)
 
-  const port = await freePort()
+  // Free a moment ago; somebody may take it before the database does. Once it has run there it stays there.
+  let port = await freePort()
+  let hasRun = false
   const at = (user: string, password: string, database: string) =>
     `postgres://${user}:${password}@127.0.0.1:${port}/${database}`
   const supervised = await supervise({
@@ -67,7 +69,16 @@ export async function startManagedPostgres(dataDir: string, log: Logger): Promis
       // its number, which PostgreSQL would mistake for itself.
       if (process.platform === 'linux') rmSync(join(data, 'postmaster.pid'), { force: true })
       const logFile = join(dataDir, 'logs', 'postgres.log')
-      return (await startPostmaster(cluster, { port, settings: settings(), logFile })).child
+      for (let tries = 1; ; tries += 1) {
+        try {
+          const { child } = await startPostmaster(cluster, { port, settings: settings(), logFile })
+          hasRun = true
+          return child
+        } catch (error) {
+          if (hasRun || tries === 3 || !String(error).includes('Address already in use')) throw error
+          port = await freePort()
+        }
+      }
     },
   })
   try {
