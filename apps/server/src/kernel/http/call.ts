@@ -3,7 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Fault } from '@wheelhouse/contract'
 import type { Bound, RequestFacts } from './context.ts'
 import { newTrace, readTraceparent } from '../traces/index.ts'
-import { admit, type Edge, type Passage, perform, readParts, refusal } from './edge.ts'
+import { admit, type Edge, type Passage, perform, refusal } from './edge.ts'
+import { readParts } from './parts.ts'
 
 /** What a caller through another door than HTTP presents. Credentials and the tenant stand in `headers`, by their HTTP names. */
 export interface Call {
@@ -52,7 +53,7 @@ export async function callEndpoint(edge: Edge, bound: Bound, call: Call): Promis
   try {
     await admit(edge, passage, call, {}, false)
     const raw = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body))
-    const parts = readParts(edge, passage, { params: call.params ?? {}, query: {}, body: raw })
+    const parts = readParts(edge.cursorSecret, passage, { params: call.params ?? {}, query: {}, body: raw })
     const sent = await perform(edge, passage, parts, raw)
     return { status: sent.status, body: typeof sent.body === 'string' ? JSON.parse(sent.body) : null }
   } catch (error) {

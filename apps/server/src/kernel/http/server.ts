@@ -6,7 +6,8 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { clientAddress } from './client-address.ts'
 import type { Bound, RequestFacts } from './context.ts'
 import type { Dialect } from './dialect.ts'
-import { admit, contextOf, type Edge, type Passage, perform, readParts, refusal, type Sent } from './edge.ts'
+import { admit, contextOf, type Edge, type Passage, perform, refusal, type Sent } from './edge.ts'
+import { readParts } from './parts.ts'
 import { openEventStream } from './event-stream.ts'
 import { withEncodedTail } from './raw-tail.ts'
 import { chooseSurface } from './same-path.ts'
@@ -286,7 +287,7 @@ async function answer(
   if (!passage) throw new Error('A route answered without having been admitted')
   passage.facts = untilGone(passage.facts, reply.raw, stop)
   const rawBody = Buffer.isBuffer(request.body) ? request.body : undefined
-  const parts = readParts(edge, passage, {
+  const parts = readParts(edge.cursorSecret, passage, {
     params: request.params as object,
     query: request.query as Record<string, unknown>,
     body: rawBody,

@@ -4,7 +4,8 @@ import { Fault, type Surface } from '@wheelhouse/contract'
 import { WebSocketServer } from 'ws'
 import type { Bound, RequestFacts, Upgraded } from './context.ts'
 import { echoedProtocol } from './credentials.ts'
-import { admit, contextOf, type Edge, type Passage, readParts, refusal } from './edge.ts'
+import { admit, contextOf, type Edge, type Passage, refusal } from './edge.ts'
+import { readParts } from './parts.ts'
 import { chooseSurface } from './same-path.ts'
 
 export interface UpgradeOptions {
@@ -87,7 +88,7 @@ export function acceptUpgrades(options: UpgradeOptions): {
       if (origin !== undefined && !edge.origins.allows(origin, host)) throw new Fault('PERM_ORIGIN')
       const passage: Passage = { bound, dialect, facts, headers: {}, note: {} }
       await admit(edge, passage, request, query, true)
-      const parts = readParts(edge, passage, { params, query, body: undefined })
+      const parts = readParts(edge.cursorSecret, passage, { params, query, body: undefined })
       const upgraded = (await bound.handler(contextOf(edge, passage, parts))) as Upgraded
       server.handleUpgrade(request, socket, head, (client) => {
         client.on('pong', () => missed.set(client, 0))
