@@ -3,7 +3,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { FORMS, hasChromium, launch, themedViolations, violations } from '../apps/console/browser.ts'
+import { FORMS, launch, themedViolations, violations } from '../apps/console/browser.ts'
 import { jobsPages } from './console-jobs.ts'
 import { processesBelow, type ServerProcess, startServer, until } from './server-process.ts'
 
@@ -96,13 +96,13 @@ async function walk(page: Page, to: string): Promise<void> {
   )
 }
 
-describe.skipIf(!hasChromium())('the console on a real installation', () => {
+describe('the console on a real installation', () => {
   let admin: BrowserContext
 
   beforeAll(async () => {
     home = realpathSync(mkdtempSync(join(tmpdir(), 'wh-console-')))
-    server = await startServer(join(home, 'data'), { WHEELHOUSE_RATE_LIMITS_SCALE: '100' })
     browser = await launch()
+    server = await startServer(join(home, 'data'), { WHEELHOUSE_RATE_LIMITS_SCALE: '100' })
     await until('the machine itself is in the fleet', async () => {
       const { instances } = await api('GET', '/api/v1/instances')
       return (instances as { status: string }[]).some(({ status }) => status === 'RUNNING')
@@ -110,9 +110,9 @@ describe.skipIf(!hasChromium())('the console on a real installation', () => {
     admin = await signedIn('admin', server.connection.admin.password)
   })
   afterAll(async () => {
-    await browser.close()
-    server.process.kill('SIGTERM')
-    await server.ended
+    await browser?.close()
+    server?.process.kill('SIGTERM')
+    await server?.ended
     await until('no process is left', () => processesBelow(home).length === 0)
     rmSync(home, { recursive: true, force: true })
   })

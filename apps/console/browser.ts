@@ -8,14 +8,12 @@ import { createServer } from 'vite'
 const root = fileURLToPath(new URL('.', import.meta.url))
 
 /** The browser that the pictures and the browser tests use. */
-export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
-export function hasChromium(): boolean {
-  return existsSync(CHROMIUM)
-}
-
-/** Starts the browser without anything that would reach beyond this machine. */
-export function launch(): Promise<Browser> {
+/** Starts the browser without anything that would reach beyond this machine. Where there is none, it fails and says what to install. */
+export async function launch(): Promise<Browser> {
+  if (!existsSync(CHROMIUM))
+    throw new Error(`There is no ${CHROMIUM}. Install chromium (apt-get install chromium), or name one in CHROMIUM.`)
   return chromium.launch({
     executablePath: CHROMIUM,
     args: [

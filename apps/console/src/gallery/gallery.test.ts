@@ -1,9 +1,9 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { FORMS, hasChromium, launch, serveSources, themedViolations, violations, warmUp } from '../../browser.ts'
+import { FORMS, launch, serveSources, themedViolations, violations, warmUp } from '../../browser.ts'
 
-// The components in a real browser: what axe says, and what the keyboard does. Without a browser on the machine they are left out.
-describe.skipIf(!hasChromium())('the components in a browser', () => {
+// The components in a real browser: what axe says, and what the keyboard does.
+describe('the components in a browser', () => {
   let browser: Browser
   let context: BrowserContext
   let sources: Awaited<ReturnType<typeof serveSources>>
