@@ -51,6 +51,17 @@ describe('a declared call', () => {
     expect(seen[1]).toMatchObject({ method: 'POST', body: '{"entries":[]}' })
   })
 
+  test('sends a form as it is, with the boundary that fetch names', async () => {
+    const { client, seen } = await peer((_, response) => json(response, 201, {}))
+    const form = new FormData()
+    form.set('bundle', new Blob(['bytes']), 'hello.tgz')
+    await client.request('POST', '/api/v1/packs/install', { body: form })
+    const boundary = /^multipart\/form-data; boundary=(.+)$/.exec(seen[0]?.headers['content-type'] ?? '')?.[1]
+    expect(seen[0]?.body).toContain(
+      `--${boundary}\r\nContent-Disposition: form-data; name="bundle"; filename="hello.tgz"`,
+    )
+  })
+
   test('gives the value out of the envelope of each surface, and the answer as it came', async () => {
     const item = { id: 'one' }
     const { client } = await peer(({ url }, response) => {

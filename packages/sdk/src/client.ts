@@ -144,7 +144,7 @@ export function createClient(declared: typeof contract, options: ClientOptions):
       credentials: 'same-origin',
       headers: {
         accept: 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined || body instanceof FormData ? {} : { 'content-type': 'application/json' }),
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(surface === undefined ? {} : { 'x-wheelhouse-surface': surface }),
         ...options.headers,
@@ -241,9 +241,8 @@ export function createClient(declared: typeof contract, options: ClientOptions):
   } as unknown as Client
 }
 
-/** Text and bytes go as they are; name their type in a header. */
-const isRaw = (body: unknown): body is string | Uint8Array<ArrayBuffer> =>
-  typeof body === 'string' || body instanceof Uint8Array
+/** Text and forms go as they are. The type of a text that is not JSON is named in a header; that of a form, with its boundary, is set by fetch. */
+const isRaw = (body: unknown): body is string | FormData => typeof body === 'string' || body instanceof FormData
 
 function parse(text: string, contentType: string): unknown {
   if (text === '') return null

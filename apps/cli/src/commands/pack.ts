@@ -117,11 +117,10 @@ async function upload(call: Call, switches: Readonly<Record<string, boolean>>): 
   if (signature !== undefined)
     form.set('signature', new Blob([new Uint8Array(readFileSync(resolve(io.cwd, signature)))]), 'pack.sig')
   for (const [name, on] of Object.entries(switches)) if (on) form.set(name, 'true')
-  const encoded = new Response(form)
   const { client } = call.session()
   const answer = await client.request('POST', '/api/v1/packs/install', {
-    body: new Uint8Array(await encoded.arrayBuffer()),
-    headers: { 'content-type': encoded.headers.get('content-type') ?? '', 'x-wheelhouse-surface': 'jobs' },
+    body: form,
+    headers: { 'x-wheelhouse-surface': 'jobs' },
     signal,
   })
   return answer.body as Pack

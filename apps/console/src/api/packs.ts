@@ -44,34 +44,10 @@ export function useInstallFile() {
       if (signature) form.set('signature', signature)
       if (upgrade) form.set('upgrade', 'true')
       if (inactive) form.set('inactive', 'true')
-      return upload(form)
+      return ask<PackRecord>('jobs', 'POST', '/api/v1/packs/install', { body: form })
     },
     onSettled,
   })
-}
-
-/** A form goes as it is: the browser writes its boundary. */
-async function upload(form: FormData): Promise<PackRecord> {
-  const encoded = new Response(form)
-  const type = encoded.headers.get('content-type') ?? ''
-  const body = await encoded.arrayBuffer()
-  const response = await fetch('/api/v1/packs/install', {
-    method: 'POST',
-    credentials: 'same-origin',
-    headers: { accept: 'application/json', 'content-type': type, 'x-wheelhouse-surface': 'jobs' },
-    body,
-  })
-  const text = await response.text()
-  if (!response.ok) throw new Error(messageOf(text))
-  return JSON.parse(text) as PackRecord
-}
-
-function messageOf(text: string): string {
-  try {
-    return (JSON.parse(text) as { error?: string }).error ?? text
-  } catch {
-    return text
-  }
 }
 
 export function useInstallListed() {
