@@ -24,10 +24,12 @@ export const openTurn = (plan: Plan, run: RunState, world: World): EventTurn => 
   moved: false,
 })
 
+/** States that a run never leaves. */
+export const TERMINAL: ReadonlySet<RunStatus> = new Set(['succeeded', 'failed', 'timed_out', 'cancelled'])
+
 const ENDED_STEPS: readonly StepStatus[] = ['succeeded', 'failed', 'timed_out', 'cancelled', 'skipped']
-const ENDED_RUNS: readonly RunStatus[] = ['succeeded', 'failed', 'timed_out', 'cancelled']
 export const stepEnded = ({ status }: StepRun): boolean => ENDED_STEPS.includes(status)
-export const runEnded = ({ status }: RunState): boolean => ENDED_RUNS.includes(status)
+export const runEnded = ({ status }: RunState): boolean => TERMINAL.has(status)
 
 /** Has begun and not ended. */
 export const stepActive = (step: StepRun): boolean => step.status !== 'pending' && !stepEnded(step)

@@ -9,6 +9,7 @@ export {
   wasSaved,
 } from './definitions.ts'
 export type { Problem } from './definition.ts'
+export { TERMINAL } from './event-turn.ts'
 export { layersOf } from './plan-ancestors.ts'
 export type { Plan } from './plan.ts'
 export {

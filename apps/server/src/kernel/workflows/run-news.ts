@@ -2,11 +2,10 @@ import type { Instant } from '../clock/index.ts'
 import type { Tx } from '../db/index.ts'
 import { type Feed, publish } from '../events/index.ts'
 import { actorOf } from '../identity/index.ts'
+import { runEnded } from './event-turn.ts'
 import type { Held } from './held.ts'
 import { tellRun } from './run-rows.ts'
 import type { RunStatus, StepRun } from './state.ts'
-
-export const TERMINAL: ReadonlySet<RunStatus> = new Set(['succeeded', 'failed', 'timed_out', 'cancelled'])
 
 /** Under which name the feed carries what changed of a run. */
 export const RUN_TOPIC = 'run.changed'
@@ -53,7 +52,7 @@ export async function tellStatus(tx: Tx, { facts, state }: Held, before: RunStat
       data,
       at: now,
     })
-  if (!TERMINAL.has(state.status) || facts.parentRunId === null || facts.parentStep === null) return
+  if (!runEnded(state) || facts.parentRunId === null || facts.parentStep === null) return
   await tellRun(tx, facts.parentRunId, {
     kind: 'run-ended',
     step: facts.parentStep,

@@ -9,6 +9,7 @@ import type { Feed } from '../events/index.ts'
 import { type JobEngine, microseconds, type StepJob } from '../jobs/index.ts'
 import { advance, beginChild } from './advance.ts'
 import { type Alert, sendAlert } from './alert.ts'
+import { isChild, runEnded, stepEnded, TERMINAL } from './event-turn.ts'
 import { copyOf, differs, type Held, HeldRuns, sizeOf } from './held.ts'
 import {
   clearInbox,
@@ -23,7 +24,7 @@ import {
   type Waiting,
   writeRun,
 } from './run-rows.ts'
-import { showChange, TERMINAL, tellStatus } from './run-news.ts'
+import { showChange, tellStatus } from './run-news.ts'
 import type { Effect, RunEvent, RunStatus, StepRun, TimelineEvent } from './state.ts'
 import { stepJob } from './step-job.ts'
 import { askForStep, stepReference } from './step-approval.ts'
@@ -350,7 +351,7 @@ class Turning {
   async #beginChildren(nodeId: string, count: number): Promise<void> {
     const { plan, state } = this.#held
     const parent = state.steps.get(nodeId)
-    if (!parent?.children || parent.status !== 'running' || TERMINAL.has(state.status)) return
+    if (!parent?.children || parent.status !== 'running' || runEnded(state)) return
     const now = Math.min(count, this.#mayBegin)
     if (now > 0) {
       const rows = await nextChildren(this.#tx, state.id, nodeId, parent.children.begun, now)
@@ -392,10 +393,10 @@ class Turning {
 
   async #cancelChildren(nodeId: string, reason: string): Promise<void> {
     const { state } = this.#held
-    const mine = [...state.steps.values()].filter(({ nodeId: of, index }) => of === nodeId && index !== undefined)
+    const mine = [...state.steps.values()].filter((step) => step.nodeId === nodeId && isChild(step))
     const stopped: { key: string; jobId?: string | null; childRunId?: string | null; approvalId?: string | null }[] = []
     for (const child of mine) {
-      if (!['pending', 'running', 'waiting', 'retrying'].includes(child.status)) continue
+      if (stepEnded(child)) continue
       child.status = 'cancelled'
       child.completedAt = this.#now
       delete child.nextAttemptAt
@@ -443,7 +444,7 @@ class Turning {
     const context = contextText === this.#held.contextText ? undefined : contextText
     const changed =
       this.#wrote || state.status !== this.#statusBefore || context !== undefined || this.#timeline.length > 0
-    const ended = TERMINAL.has(state.status) && !TERMINAL.has(this.#statusBefore)
+    const ended = runEnded(state) && !TERMINAL.has(this.#statusBefore)
     if (changed) {
       this.writeNo += 1
       this.#held.contextText = contextText
@@ -467,7 +468,7 @@ class Turning {
       )
     if (state.status !== this.#statusBefore) await tellStatus(tx, this.#held, this.#statusBefore, this.#now)
     if (this.#alerts.length > 0) await this.#sendAlerts()
-    for (const [key, step] of state.steps) if (step.index !== undefined) state.steps.delete(key)
+    for (const [key, step] of state.steps) if (isChild(step)) state.steps.delete(key)
     crashPoint('run:before-commit')
     const timerAt = Math.min(...[...this.#timers.values()].map((timer) => timer.at))
     tx.afterCommit(() => {

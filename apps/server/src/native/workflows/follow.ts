@@ -9,11 +9,11 @@ import {
   runWord,
   shownEvent,
   stepWord,
+  TERMINAL,
 } from '../../kernel/workflows/index.ts'
 
 const IDLE_MS = 5000
 const PAGE = 200
-const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'timed_out'])
 
 const shown = ({ runId, workflowId, status, at, steps }: RunChange) => ({
   run_id: runId,
@@ -76,7 +76,7 @@ export async function followRun(
       const told = heard.length > 0
       for (let change = heard.shift(); change; change = heard.shift())
         await stream.send({ event: 'run', data: shown(change) })
-      if (!head || ENDED.has(head.status)) {
+      if (!head || TERMINAL.has(head.status)) {
         if (head) await stream.send({ event: 'end', data: shown({ ...head, runId, steps: [] }) })
         return
       }
