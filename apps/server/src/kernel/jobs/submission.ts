@@ -9,6 +9,7 @@ import { type Decision, EFFECTIVE_CONFIG, type Facts } from '../policy/index.ts'
 import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
+import { THROTTLE_MS, UNDECIDED_MS } from './delays.ts'
 import { askForJob } from './holds.ts'
 import { claimKeys, type KeyClaim } from './job-keys.ts'
 import type { SubmitOptions, Submitted } from './jobs.ts'
@@ -28,11 +29,6 @@ import { insertJobs, microseconds, type NewRow, type Writer } from './store.ts'
 import type { Verb } from './verb.ts'
 import { contextText, currentTrace, newTrace, readTraceparent, spanIdOf, traceIdOf } from '../traces/index.ts'
 import { spanOf } from './spans.ts'
-
-/** jobs.md 17.2: when a throttled job is decided again. */
-export const THROTTLE_MS = 5000
-/** While no policy is loaded it is looked for more often. */
-export const UNDECIDED_MS = 1000
 
 /** A submission from one of the public doors: REST, gRPC, the bus. */
 export interface NewJob {

@@ -3,6 +3,7 @@ import type { Principal } from '../identity/index.ts'
 import type { Facts, PolicyRequest } from '../policy/index.ts'
 import type { Bulk } from './bulk.ts'
 import type { Core } from './core.ts'
+import { THROTTLE_MS } from './delays.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { type Holds, storeDecision } from './holds.ts'
 import type { TerminalState } from './jobs.ts'
@@ -23,7 +24,6 @@ import {
 } from './queue.ts'
 import { type JobRequest, policyRequest } from './request.ts'
 import { backoffMs } from './runner.ts'
-import { THROTTLE_MS } from './submission.ts'
 
 const SWEEP_MS = 1000
 const RENEW_MS = 10_000
