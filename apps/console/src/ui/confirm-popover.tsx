@@ -9,7 +9,8 @@ import { TextInput } from './form.tsx'
 /** The consequence beside the button: the four lines, the rule that will ask, and a button that names verb and object. ⌘⏎ confirms. Where there is no undo, the object's name is typed first. */
 export function ConfirmPopover(props: {
   trigger: ReactElement
-  title: ReactNode
+  /** The label, where it is not given. */
+  title?: ReactNode
   /** Verb and object: "Suspend 3". */
   verb: string
   reach: Reach
@@ -65,7 +66,7 @@ export function ConfirmPopover(props: {
     >
       <div className="flex flex-col gap-3 p-4">
         <div className="flex items-center justify-between gap-3 text-s4 font-strong">
-          <span className="min-w-0 break-words">{props.title}</span>
+          <span className="min-w-0 break-words">{props.title ?? props.label}</span>
           <span className="text-ink-3">
             <BlastMark reach={props.reach} size={18} />
           </span>

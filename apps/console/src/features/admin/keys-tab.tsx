@@ -2,10 +2,10 @@ import { KeyRound, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { useApiKeys, useKeyChanges, type ApiKey } from '../../api/admin.ts'
 import { failureOf } from '../../api/failure.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { FailureView } from '../../app/failure-view.tsx'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Checkbox, Field, Select, TextInput } from '../../ui/form.tsx'
 import { Dialog } from '../../ui/overlay.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
@@ -91,14 +91,13 @@ export function KeysTab() {
 function Revoke(props: { of: ApiKey; onRevoke: () => Promise<unknown> }) {
   const { name } = props.of
   return (
-    <ConfirmPopover
-      trigger={
+    <ActButton
+      button={
         <Button size="sm" tone="danger">
           Revoke
         </Button>
       }
       label={`Revoke ${name}`}
-      title={`Revoke ${name}`}
       verb="Revoke it"
       reach="one"
       consequences={{
@@ -107,13 +106,9 @@ function Revoke(props: { of: ApiKey; onRevoke: () => Promise<unknown> }) {
         cost: { level: 0, words: 'none' },
         data: { level: 0, words: 'none is touched' },
       }}
-      onConfirm={() =>
-        props.onRevoke().then(
-          () => toast({ status: 'off', title: `Revoked ${name}` }),
-          (error: unknown) =>
-            toast({ status: 'failed', title: `Could not revoke ${name}`, text: failureOf(error).message }),
-        )
-      }
+      run={props.onRevoke}
+      onDone={() => toast({ status: 'off', title: `Revoked ${name}` })}
+      failed={`Could not revoke ${name}`}
     />
   )
 }

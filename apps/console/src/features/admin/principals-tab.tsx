@@ -1,13 +1,13 @@
 import { Snowflake, Sun } from 'lucide-react'
 import { useState } from 'react'
-import { failureOf } from '../../api/failure.ts'
 import { useFreeze, usePrincipal, usePrincipals, type PrincipalRow } from '../../api/principals.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { count } from '../../ui/age.ts'
 import { Button } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { Segmented } from '../../ui/form.tsx'
 import { useNarrow } from '../../ui/measure.ts'
@@ -169,7 +169,7 @@ function Freeze(props: { id: string; name: string; frozen: boolean }) {
   const freeze = useFreeze()
   const refusal = useRefusal()
   const off = refusal('native', 'POST', '/wheelhouse/api/v1/principals/{id}/freeze')
-  const fail = (error: unknown) => toast({ status: 'failed', title: 'Not changed', text: failureOf(error).message })
+  const failed = 'Not changed'
   if (frozen) {
     return (
       <Button
@@ -179,25 +179,22 @@ function Freeze(props: { id: string; name: string; frozen: boolean }) {
         onClick={() =>
           void freeze
             .mutateAsync({ id, frozen: false })
-            .then(() => toast({ status: 'ok', title: 'Acts again', text: name }), fail)
+            .then(() => toast({ status: 'ok', title: 'Acts again', text: name }), failureToast(failed))
         }
       >
         Thaw
       </Button>
     )
   }
-  const button = (
-    <Button icon={Snowflake} tone="danger" off={off}>
-      Freeze
-    </Button>
-  )
-  if (off) return button
   return (
-    <ConfirmPopover
-      trigger={button}
-      align="end"
+    <ActButton
+      button={
+        <Button icon={Snowflake} tone="danger" off={off}>
+          Freeze
+        </Button>
+      }
+      off={off}
       label={`Freeze ${name}`}
-      title={`Freeze ${name}`}
       verb="Freeze"
       reach="some"
       consequences={{
@@ -210,11 +207,9 @@ function Freeze(props: { id: string; name: string; frozen: boolean }) {
         cost: { level: 0, words: 'none' },
         data: { level: 2, words: 'its running jobs are cancelled' },
       }}
-      onConfirm={() =>
-        freeze
-          .mutateAsync({ id, frozen: true })
-          .then(() => toast({ status: 'denied', title: 'Frozen', text: name }), fail)
-      }
+      run={() => freeze.mutateAsync({ id, frozen: true })}
+      onDone={() => toast({ status: 'denied', title: 'Frozen', text: name })}
+      failed={failed}
     />
   )
 }

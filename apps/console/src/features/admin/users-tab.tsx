@@ -4,11 +4,12 @@ import { useUserChanges, useUsers, type NewUser } from '../../api/admin.ts'
 import { failureOf } from '../../api/failure.ts'
 import { useSession } from '../../api/session.ts'
 import type { User } from '../../api/wire.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Field, Select, TextInput } from '../../ui/form.tsx'
 import { Dialog } from '../../ui/overlay.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
@@ -43,8 +44,7 @@ export function UsersTab() {
       { id: user.id, roles: [role] },
       {
         onSuccess: () => toast({ status: 'ok', title: `${user.username} is ${role} now` }),
-        onError: (error) =>
-          toast({ status: 'failed', title: `Could not change ${user.username}`, text: failureOf(error).message }),
+        onError: failureToast(`Could not change ${user.username}`),
       },
     )
 
@@ -74,6 +74,7 @@ export function UsersTab() {
           rows={(users.data ?? []).map((user) => {
             const role = ROLES.find((each) => each.value === user.roles?.[0])?.value
             const self = user.id === session?.principal.id
+            const kept = off ?? (self ? 'You cannot remove yourself.' : undefined)
             return {
               id: user.id,
               cells: [
@@ -99,41 +100,27 @@ export function UsersTab() {
                 ),
                 user.last_login_at ? <Age key="seen" at={user.last_login_at} suffix=" ago" /> : 'never',
                 <Age key="added" at={user.created_at} suffix=" ago" />,
-                self || off ? (
-                  <Button key="remove" size="sm" tone="danger" off={off ?? 'You cannot remove yourself.'}>
-                    Remove
-                  </Button>
-                ) : (
-                  <ConfirmPopover
-                    key="remove"
-                    trigger={
-                      <Button size="sm" tone="danger">
-                        Remove
-                      </Button>
-                    }
-                    label={`Remove ${user.username}`}
-                    title={`Remove ${user.username}`}
-                    verb="Remove the user"
-                    reach="one"
-                    consequences={{
-                      reach: { level: 1, words: <b>1 user</b>, more: 'with their sessions and keys' },
-                      undo: { level: 2, words: 'add the user again; keys must be made anew' },
-                      cost: { level: 0, words: 'none' },
-                      data: { level: 0, words: 'what they did stays in the trail' },
-                    }}
-                    onConfirm={() =>
-                      remove.mutateAsync(user.id).then(
-                        () => toast({ status: 'off', title: `Removed ${user.username}` }),
-                        (error: unknown) =>
-                          toast({
-                            status: 'failed',
-                            title: `Could not remove ${user.username}`,
-                            text: failureOf(error).message,
-                          }),
-                      )
-                    }
-                  />
-                ),
+                <ActButton
+                  key="remove"
+                  button={
+                    <Button size="sm" tone="danger" off={kept}>
+                      Remove
+                    </Button>
+                  }
+                  off={kept}
+                  label={`Remove ${user.username}`}
+                  verb="Remove the user"
+                  reach="one"
+                  consequences={{
+                    reach: { level: 1, words: <b>1 user</b>, more: 'with their sessions and keys' },
+                    undo: { level: 2, words: 'add the user again; keys must be made anew' },
+                    cost: { level: 0, words: 'none' },
+                    data: { level: 0, words: 'what they did stays in the trail' },
+                  }}
+                  run={() => remove.mutateAsync(user.id)}
+                  onDone={() => toast({ status: 'off', title: `Removed ${user.username}` })}
+                  failed={`Could not remove ${user.username}`}
+                />,
               ],
             }
           })}

@@ -1,14 +1,13 @@
 import { Pause, Play, Terminal, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { useBulkAction } from '../../api/fleet.ts'
-import { failureOf } from '../../api/failure.ts'
 import type { BulkResult } from '../../api/wire.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { plural } from '../../ui/age.ts'
 import { BlastChip, reachOf } from '../../ui/blast.tsx'
 import { BulkBar } from '../../ui/bulk-bar.tsx'
 import { Button } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { toast } from '../../ui/toast.tsx'
 import { BulkCommand } from './bulk-command.tsx'
 import { lifecycleConsequences } from './consequences.tsx'
@@ -27,15 +26,6 @@ export function FleetBulkBar(props: { rows: readonly FleetRow[]; onClear: () => 
   const running = rows.filter((row) => row.instance.status === 'RUNNING')
   const resting = rows.filter((row) => ['SUSPENDED', 'STOPPED', 'ERROR'].includes(row.instance.status))
 
-  const run = async (action: 'suspend' | 'resume' | 'destroy', of: readonly FleetRow[]) => {
-    try {
-      const result = await act.mutateAsync({ instanceIds: of.map((row) => row.id), action })
-      tell(action, result, () => act.mutate({ instanceIds: of.map((row) => row.id), action: 'resume' }))
-      if (result.summary.failed === 0) props.onClear()
-    } catch (error) {
-      toast({ status: 'failed', title: `Could not ${action}`, text: failureOf(error).message })
-    }
-  }
   const verb = (
     action: 'suspend' | 'resume' | 'destroy',
     of: readonly FleetRow[],
@@ -46,17 +36,16 @@ export function FleetBulkBar(props: { rows: readonly FleetRow[]; onClear: () => 
     const off =
       refusal('fleet', 'POST', '/api/v1/instances/bulk-action') ?? tooMany ?? (of.length === 0 ? none : undefined)
     const { reach, lines } = lifecycleConsequences(action, of.length)
-    const button = (
-      <Button size="sm" icon={icon} off={off} tone={action === 'destroy' ? 'danger' : 'plain'}>
-        {name}
-      </Button>
-    )
-    if (off) return button
+    const instanceIds = of.map((row) => row.id)
     return (
-      <ConfirmPopover
-        trigger={button}
+      <ActButton
+        button={
+          <Button size="sm" icon={icon} off={off} tone={action === 'destroy' ? 'danger' : 'plain'}>
+            {name}
+          </Button>
+        }
+        off={off}
         label={`${name} ${plural(of.length, 'instance')}`}
-        title={`${name} ${plural(of.length, 'instance')}`}
         verb={`${name} ${of.length}`}
         reach={reach}
         consequences={lines}
@@ -65,7 +54,12 @@ export function FleetBulkBar(props: { rows: readonly FleetRow[]; onClear: () => 
           : {})}
         open={open === action}
         onOpenChange={(next) => setOpen(next ? action : undefined)}
-        onConfirm={() => run(action, of)}
+        run={() => act.mutateAsync({ instanceIds, action })}
+        onDone={(result) => {
+          tell(action, result, () => act.mutate({ instanceIds, action: 'resume' }))
+          if (result.summary.failed === 0) props.onClear()
+        }}
+        failed={`Could not ${action}`}
         align="center"
       />
     )

@@ -1,10 +1,10 @@
 import { Link, useNavigate } from '@tanstack/react-router'
 import { MailX, RotateCw, Trash2 } from 'lucide-react'
 import { useCallback, useMemo, useState } from 'react'
-import { failureOf } from '../../api/failure.ts'
 import { useDeadLetterChanges, useDeadLetters, type BulkAct, type DeadLetter } from '../../api/operations.ts'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { count, plural } from '../../ui/age.ts'
@@ -201,7 +201,7 @@ function LetterVerbs(props: { letter: DeadLetter }) {
   const refusal = useRefusal()
   const off = refusal('jobs', 'POST', '/api/v1/dlq/{job_id}/retry')
   const id = props.letter.job_id
-  const fail = (error: unknown) => toast({ status: 'failed', title: 'Not done', text: failureOf(error).message })
+  const fail = failureToast('Not done')
   return (
     <span className="inline-flex gap-1">
       <IconButton

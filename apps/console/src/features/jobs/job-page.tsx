@@ -2,19 +2,19 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { RotateCw, Square } from 'lucide-react'
 import { useMemo } from 'react'
 import { useCancelJob, useDecisions, useJob, useRemediate, useTrace } from '../../api/jobs.ts'
-import { failureOf } from '../../api/failure.ts'
 import { useWhyJob } from '../../api/operations.ts'
 import { useJobOutput, type JobOutput } from '../../api/job-output.ts'
 import type { JobDetail } from '../../api/wire.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { instant, sentence } from '../../ui/age.ts'
 import { Banner, Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { CodeBlock, JsonView } from '../../ui/code-block.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Feed } from '../../ui/feed.tsx'
 import { LogView } from '../../ui/log-view.tsx'
 import { FactsLine, KeyValues, ObjectHeader, Page, Section } from '../../ui/page.tsx'
@@ -359,15 +359,8 @@ function Verbs(props: { job: JobDetail }) {
   const navigate = useNavigate()
   const cancel = useCancelJob(job.id)
   const remediate = useRemediate(job.id)
-  const fail = (what: string) => (error: unknown) =>
-    toast({ status: 'failed', title: what, text: failureOf(error).message })
   const refused = refusal('jobs', 'POST', '/api/v1/jobs/{id}/cancel')
   const off = refused ?? (isTerminal(job.state) ? 'It has ended.' : undefined)
-  const button = (
-    <Button icon={Square} tone="danger" off={off}>
-      Cancel
-    </Button>
-  )
   return (
     <>
       {(job.safety_remediations ?? []).map((remediation) => (
@@ -380,34 +373,35 @@ function Verbs(props: { job: JobDetail }) {
           onClick={() =>
             void remediate
               .mutateAsync(remediation.id)
-              .then(({ job_id }) => navigate({ to: '/jobs/$id', params: { id: job_id } }), fail('Could not remediate'))
+              .then(
+                ({ job_id }) => navigate({ to: '/jobs/$id', params: { id: job_id } }),
+                failureToast('Could not remediate'),
+              )
           }
         >
           {remediation.title ?? 'Remediate'}
         </Button>
       ))}
-      {off ? (
-        button
-      ) : (
-        <ConfirmPopover
-          trigger={button}
-          label="Cancel the job"
-          title="Cancel the job"
-          verb="Cancel it"
-          reach="one"
-          consequences={{
-            reach: { level: 1, words: <b>1 job</b>, more: 'what it started is told to stop' },
-            undo: { level: 2, words: 'submit it again' },
-            cost: { level: 0, words: 'none' },
-            data: { level: 2, words: 'what it has done so far stays' },
-          }}
-          onConfirm={() =>
-            cancel
-              .mutateAsync()
-              .then((answer) => toast({ status: 'off', title: answer.reason ?? 'Cancelled' }), fail('Could not cancel'))
-          }
-        />
-      )}
+      <ActButton
+        button={
+          <Button icon={Square} tone="danger" off={off}>
+            Cancel
+          </Button>
+        }
+        off={off}
+        label="Cancel the job"
+        verb="Cancel it"
+        reach="one"
+        consequences={{
+          reach: { level: 1, words: <b>1 job</b>, more: 'what it started is told to stop' },
+          undo: { level: 2, words: 'submit it again' },
+          cost: { level: 0, words: 'none' },
+          data: { level: 2, words: 'what it has done so far stays' },
+        }}
+        run={() => cancel.mutateAsync()}
+        onDone={(answer) => toast({ status: 'off', title: answer.reason ?? 'Cancelled' })}
+        failed="Could not cancel"
+      />
     </>
   )
 }

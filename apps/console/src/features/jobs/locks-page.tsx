@@ -1,12 +1,11 @@
 import { LockKeyhole, Unlock } from 'lucide-react'
-import { failureOf } from '../../api/failure.ts'
 import { useLocks, useReleaseLock, type LockRow } from '../../api/operations.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { count } from '../../ui/age.ts'
 import { IconButton } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { Page, PageHeader } from '../../ui/page.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
@@ -100,14 +99,11 @@ function Release(props: { lock: LockRow }) {
   const refusal = useRefusal()
   const off = refusal('jobs', 'POST', '/api/v1/locks/release')
   const owner = Object.keys(owners)[0] ?? ''
-  const button = <IconButton icon={Unlock} size="sm" label={`Release ${resource}`} disabled={Boolean(off)} />
-  if (off) return button
   return (
-    <ConfirmPopover
-      trigger={button}
-      align="end"
+    <ActButton
+      button={<IconButton icon={Unlock} size="sm" label={`Release ${resource}`} disabled={Boolean(off)} />}
+      off={off}
       label={`Release ${resource}`}
-      title={`Release ${resource}`}
       verb="Release it"
       reach="one"
       consequences={{
@@ -116,12 +112,9 @@ function Release(props: { lock: LockRow }) {
         cost: { level: 0, words: 'none' },
         data: { level: 2, words: 'what it was doing may meet somebody else; its fencing token tells' },
       }}
-      onConfirm={() =>
-        release.mutateAsync({ resource, owner }).then(
-          () => toast({ status: 'off', title: 'Released', text: resource }),
-          (error: unknown) => toast({ status: 'failed', title: 'Not released', text: failureOf(error).message }),
-        )
-      }
+      run={() => release.mutateAsync({ resource, owner })}
+      onDone={() => toast({ status: 'off', title: 'Released', text: resource })}
+      failed="Not released"
     />
   )
 }

@@ -1,13 +1,13 @@
 import { Layers, Pause, Play } from 'lucide-react'
 import { useState } from 'react'
-import { failureOf } from '../../api/failure.ts'
 import { useQueueChanges, useQueues, type Queues } from '../../api/operations.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { count, span } from '../../ui/age.ts'
 import { Button } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { FittedTable } from '../../ui/fitted-table.tsx'
 import { Field, TextInput } from '../../ui/form.tsx'
@@ -244,7 +244,7 @@ function Brake(props: { kind: 'topic' | 'pool'; name: string; paused: boolean })
   const refusal = useRefusal()
   const [reason, setReason] = useState('')
   const off = refusal('native', 'POST', '/wheelhouse/api/v1/queues/{kind}/{name}/pause')
-  const fail = (error: unknown) => toast({ status: 'failed', title: 'Not changed', text: failureOf(error).message })
+  const failed = 'Not changed'
   if (paused) {
     return (
       <Button
@@ -255,25 +255,22 @@ function Brake(props: { kind: 'topic' | 'pool'; name: string; paused: boolean })
         onClick={() =>
           void resume
             .mutateAsync({ kind, name })
-            .then(() => toast({ status: 'ok', title: 'Resumed', text: name }), fail)
+            .then(() => toast({ status: 'ok', title: 'Resumed', text: name }), failureToast(failed))
         }
       >
         Resume
       </Button>
     )
   }
-  const button = (
-    <Button size="sm" icon={Pause} off={off}>
-      Pause
-    </Button>
-  )
-  if (off) return button
   return (
-    <ConfirmPopover
-      trigger={button}
-      align="end"
+    <ActButton
+      button={
+        <Button size="sm" icon={Pause} off={off}>
+          Pause
+        </Button>
+      }
+      off={off}
       label={`Pause ${name}`}
-      title={`Pause ${name}`}
       verb="Pause it"
       reach="some"
       consequences={{
@@ -286,15 +283,13 @@ function Brake(props: { kind: 'topic' | 'pool'; name: string; paused: boolean })
         cost: { level: 0, words: 'none' },
         data: { level: 0, words: 'nothing is lost: jobs wait' },
       }}
-      onConfirm={() =>
-        pause
-          .mutateAsync({ kind, name, reason })
-          .then(() => toast({ status: 'waiting', title: 'Paused', text: name }), fail)
-      }
+      run={() => pause.mutateAsync({ kind, name, reason })}
+      onDone={() => toast({ status: 'waiting', title: 'Paused', text: name })}
+      failed={failed}
     >
       <Field label="Why" optional className="mb-2">
         {(shape) => <TextInput {...shape} value={reason} onChange={(event) => setReason(event.target.value)} />}
       </Field>
-    </ConfirmPopover>
+    </ActButton>
   )
 }

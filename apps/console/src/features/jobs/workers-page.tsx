@@ -1,8 +1,8 @@
 import { Cpu } from 'lucide-react'
-import { failureOf } from '../../api/failure.ts'
 import { useDrain, useWorkers, type WorkerRow } from '../../api/operations.ts'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { count, instant } from '../../ui/age.ts'
 import { Button } from '../../ui/button.tsx'
@@ -137,7 +137,7 @@ function Drain(props: { worker: WorkerRow }) {
               title: draining ? 'Takes jobs again' : 'Gets no new jobs',
               text: id,
             }),
-          (error: unknown) => toast({ status: 'failed', title: 'Not changed', text: failureOf(error).message }),
+          failureToast('Not changed'),
         )
       }
     >

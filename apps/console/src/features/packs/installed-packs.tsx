@@ -4,11 +4,11 @@ import { Package, ShieldCheck, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import { usePacks, useUninstall, useVerifyPack } from '../../api/packs.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { Button } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { Checkbox } from '../../ui/form.tsx'
 import { useNarrow } from '../../ui/measure.ts'
@@ -220,17 +220,15 @@ function Uninstall(props: { pack: PackRecord; onGone: () => void }) {
   const off =
     refusal('jobs', 'POST', '/api/v1/packs/{id}/uninstall') ??
     (pack.status === 'DISABLED' ? 'It is not installed.' : undefined)
-  const button = (
-    <Button icon={Trash2} tone="danger" off={off}>
-      Uninstall
-    </Button>
-  )
-  if (off) return button
   return (
-    <ConfirmPopover
-      trigger={button}
+    <ActButton
+      button={
+        <Button icon={Trash2} tone="danger" off={off}>
+          Uninstall
+        </Button>
+      }
+      off={off}
       label={`Uninstall ${pack.id}`}
-      title={`Uninstall ${pack.id}`}
       verb="Uninstall"
       reach="some"
       consequences={{
@@ -239,17 +237,14 @@ function Uninstall(props: { pack: PackRecord; onGone: () => void }) {
         cost: { level: 0, words: 'none' },
         data: { level: 1, words: purge ? 'its workflows and schemas go' : 'its workflows and schemas stay' },
       }}
-      onConfirm={() =>
-        uninstall.mutateAsync({ id: pack.id, purge }).then(
-          () => {
-            toast({ status: 'off', title: 'Uninstalled', text: pack.id })
-            return props.onGone()
-          },
-          (error: unknown) => toast({ status: 'failed', title: 'Not uninstalled', text: failureOf(error).message }),
-        )
-      }
+      run={() => uninstall.mutateAsync({ id: pack.id, purge })}
+      onDone={() => {
+        toast({ status: 'off', title: 'Uninstalled', text: pack.id })
+        props.onGone()
+      }}
+      failed="Not uninstalled"
     >
       <Checkbox checked={purge} onChange={setPurge} label="Remove its workflows and schemas too" className="mb-2" />
-    </ConfirmPopover>
+    </ActButton>
   )
 }

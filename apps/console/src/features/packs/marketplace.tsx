@@ -1,12 +1,11 @@
 import type { MarketplacePack } from '@wheelhouse/contract/jobs/packs'
 import { Download, Store } from 'lucide-react'
-import { failureOf } from '../../api/failure.ts'
 import { useInstallListed, useMarketplace } from '../../api/packs.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { Banner } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
 import { StatusShape } from '../../ui/status.tsx'
@@ -111,16 +110,14 @@ function Install(props: { pack: MarketplacePack }) {
       ? 'This version is installed.'
       : undefined)
   const word = upgrade ? 'Upgrade' : 'Install'
-  const button = (
-    <Button size="sm" icon={Download} off={off} busy={install.isPending}>
-      {word}
-    </Button>
-  )
-  if (off) return button
   return (
-    <ConfirmPopover
-      trigger={button}
-      align="end"
+    <ActButton
+      button={
+        <Button size="sm" icon={Download} off={off} busy={install.isPending}>
+          {word}
+        </Button>
+      }
+      off={off}
       label={`${word} ${pack.id}`}
       title={`${word} ${pack.id} ${pack.version}`}
       verb={word}
@@ -131,12 +128,9 @@ function Install(props: { pack: MarketplacePack }) {
         cost: { level: 0, words: 'none' },
         data: { level: 0, words: 'none' },
       }}
-      onConfirm={() =>
-        install.mutateAsync({ pack, upgrade, inactive: false }).then(
-          () => toast({ status: 'ok', title: 'Installed', text: `${pack.id} ${pack.version}` }),
-          (error: unknown) => toast({ status: 'failed', title: 'Not installed', text: failureOf(error).message }),
-        )
-      }
+      run={() => install.mutateAsync({ pack, upgrade, inactive: false })}
+      onDone={() => toast({ status: 'ok', title: 'Installed', text: `${pack.id} ${pack.version}` })}
+      failed="Not installed"
     />
   )
 }

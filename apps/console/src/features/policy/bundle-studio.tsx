@@ -2,6 +2,7 @@ import { FilePlus2, Save, Upload } from 'lucide-react'
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import { usePolicyBundles, usePublish, useSaveBundle, type PolicyBundles } from '../../api/policy.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
@@ -9,7 +10,6 @@ import { plural } from '../../ui/age.ts'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { CodeEditor, type CodeProblem } from '../../ui/code-editor.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Field, TextInput } from '../../ui/form.tsx'
 import { SkeletonRows } from '../../ui/states.tsx'
 import { StatusShape, StatusText } from '../../ui/status.tsx'
@@ -203,17 +203,15 @@ function Publish(props: { bundle: Bundle; off: string | undefined }) {
   const { bundle, off } = props
   const publish = usePublish()
   const [message, setMessage] = useState('')
-  const button = (
-    <Button icon={Upload} tone="primary" off={off}>
-      Publish
-    </Button>
-  )
-  if (off) return button
   return (
-    <ConfirmPopover
-      trigger={button}
+    <ActButton
+      button={
+        <Button icon={Upload} tone="primary" off={off}>
+          Publish
+        </Button>
+      }
+      off={off}
       label="Publish the bundle"
-      title="Publish the bundle"
       verb="Publish it"
       reach="many"
       consequences={{
@@ -226,16 +224,13 @@ function Publish(props: { bundle: Bundle; off: string | undefined }) {
         cost: { level: 0, words: 'none' },
         data: { level: 0, words: 'none' },
       }}
-      onConfirm={() =>
-        publish.mutateAsync({ id: bundle.id, message }).then(
-          () => toast({ status: 'ok', title: 'Published', text: bundle.id }),
-          (error: unknown) => toast({ status: 'failed', title: 'Not published', text: failureOf(error).message }),
-        )
-      }
+      run={() => publish.mutateAsync({ id: bundle.id, message })}
+      onDone={() => toast({ status: 'ok', title: 'Published', text: bundle.id })}
+      failed="Not published"
     >
       <Field label="Why" optional className="mb-2">
         {(shape) => <TextInput {...shape} value={message} onChange={(event) => setMessage(event.target.value)} />}
       </Field>
-    </ConfirmPopover>
+    </ActButton>
   )
 }

@@ -1,10 +1,9 @@
 import { History, Undo2 } from 'lucide-react'
-import { failureOf } from '../../api/failure.ts'
 import { usePolicyHistory, useRollback } from '../../api/policy.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { Button } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Feed } from '../../ui/feed.tsx'
 import { Section } from '../../ui/page.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
@@ -98,18 +97,15 @@ function RollBack(props: { id: string }) {
   const rollback = useRollback()
   const refusal = useRefusal()
   const off = refusal('jobs', 'POST', '/api/v1/policy/rollback')
-  const button = (
-    <Button size="sm" icon={Undo2} off={off}>
-      Roll back
-    </Button>
-  )
-  if (off) return button
   return (
-    <ConfirmPopover
-      trigger={button}
-      align="end"
+    <ActButton
+      button={
+        <Button size="sm" icon={Undo2} off={off}>
+          Roll back
+        </Button>
+      }
+      off={off}
       label="Roll back to this copy"
-      title="Roll back to this copy"
       verb="Roll back"
       reach="many"
       consequences={{
@@ -118,12 +114,9 @@ function RollBack(props: { id: string }) {
         cost: { level: 0, words: 'none' },
         data: { level: 0, words: 'none' },
       }}
-      onConfirm={() =>
-        rollback.mutateAsync(props.id).then(
-          () => toast({ status: 'ok', title: 'Rolled back', text: 'In force at once' }),
-          (error: unknown) => toast({ status: 'failed', title: 'Not rolled back', text: failureOf(error).message }),
-        )
-      }
+      run={() => rollback.mutateAsync(props.id)}
+      onDone={() => toast({ status: 'ok', title: 'Rolled back', text: 'In force at once' })}
+      failed="Not rolled back"
     />
   )
 }

@@ -1,7 +1,7 @@
 import { lazy, Suspense } from 'react'
-import { failureOf } from '../../api/failure.ts'
 import { usePolicySettings, useSetDefaultDecision, type PolicySettings } from '../../api/policy.ts'
 import { useRefusal } from '../../app/allowed.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { useUrlState } from '../../app/url-state.ts'
 import { Banner } from '../../ui/banner.tsx'
@@ -83,10 +83,13 @@ function DefaultDecision(props: { settings: PolicySettings | undefined }) {
       size="sm"
       value={defaultDecision}
       onChange={(next) =>
-        void set.mutateAsync(next).then(
-          () => toast({ status: 'ok', title: 'In force', text: `Where no rule matches: ${words[next].toLowerCase()}` }),
-          (error: unknown) => toast({ status: 'failed', title: 'Not changed', text: failureOf(error).message }),
-        )
+        void set
+          .mutateAsync(next)
+          .then(
+            () =>
+              toast({ status: 'ok', title: 'In force', text: `Where no rule matches: ${words[next].toLowerCase()}` }),
+            failureToast('Not changed'),
+          )
       }
       options={(['allow', 'require_approval', 'deny'] as const).map((value) => ({
         value,

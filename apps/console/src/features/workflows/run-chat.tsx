@@ -1,16 +1,15 @@
 import type { WorkflowRun } from '@wheelhouse/contract/jobs/runs'
 import { MessageSquare, Send } from 'lucide-react'
 import { useState } from 'react'
-import { failureOf } from '../../api/failure.ts'
 import { useChat, useSay } from '../../api/workflows.ts'
 import { useRefusal } from '../../app/allowed.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { Button } from '../../ui/button.tsx'
 import { cx } from '../../ui/cx.ts'
 import { TextArea } from '../../ui/form.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
 import { Age } from '../../ui/time.tsx'
-import { toast } from '../../ui/toast.tsx'
 
 const WHO = { user: 'A person', agent: 'An agent', system: 'The system' }
 
@@ -21,11 +20,7 @@ export function RunChat(props: { run: WorkflowRun }) {
   const say = useSay(run.id)
   const refusal = useRefusal()
   const [text, setText] = useState('')
-  const send = () =>
-    void say.mutateAsync(text.trim()).then(
-      () => setText(''),
-      (error: unknown) => toast({ status: 'failed', title: 'Not sent', text: failureOf(error).message }),
-    )
+  const send = () => void say.mutateAsync(text.trim()).then(() => setText(''), failureToast('Not sent'))
   if (chat.isPending) return <SkeletonRows rows={4} />
   if (!chat.data) return <FailureView error={chat.error} what="the chat" onRetry={() => void chat.refetch()} />
   const messages = chat.data.items.toReversed()

@@ -2,8 +2,8 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import type { WorkflowRun } from '@wheelhouse/contract/jobs/runs'
 import { GitCompare, RotateCw, Square } from 'lucide-react'
 import { useMemo, useState } from 'react'
-import { failureOf } from '../../api/failure.ts'
 import { useCancelRun, usePlan, useRun, useWhyRun } from '../../api/workflows.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
@@ -13,7 +13,6 @@ import { Banner } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { useNow } from '../../ui/clock.ts'
 import { JsonView } from '../../ui/code-block.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Graph } from '../../ui/graph.tsx'
 import { FactsLine, ObjectHeader, Page } from '../../ui/page.tsx'
 import { SkeletonRows, StaleLine } from '../../ui/states.tsx'
@@ -232,11 +231,6 @@ function Verbs(props: { run: WorkflowRun; onRerun: () => void }) {
   const off =
     refusal('jobs', 'POST', '/api/v1/workflows/{id}/runs/{run_id}/cancel') ??
     (hasEnded(run.status) ? 'It has ended.' : undefined)
-  const button = (
-    <Button icon={Square} tone="danger" off={off}>
-      Cancel run
-    </Button>
-  )
   return (
     <>
       <Button
@@ -248,30 +242,26 @@ function Verbs(props: { run: WorkflowRun; onRerun: () => void }) {
       <Button icon={RotateCw} off={refusal('jobs', 'POST', '/api/v1/workflow-runs/{id}/rerun')} onClick={props.onRerun}>
         Rerun
       </Button>
-      {off ? (
-        button
-      ) : (
-        <ConfirmPopover
-          trigger={button}
-          label="Cancel the run"
-          title="Cancel the run"
-          verb="Cancel it"
-          reach="one"
-          consequences={{
-            reach: { level: 1, words: <b>1 run</b>, more: 'the jobs of its steps are told to stop' },
-            undo: { level: 2, words: 'rerun it from a step' },
-            cost: { level: 0, words: 'none' },
-            data: { level: 2, words: 'what its steps have done stays' },
-          }}
-          onConfirm={() =>
-            cancel.mutateAsync().then(
-              () => toast({ status: 'off', title: 'Cancelled', text: run.id }),
-              (error: unknown) =>
-                toast({ status: 'failed', title: 'Could not cancel', text: failureOf(error).message }),
-            )
-          }
-        />
-      )}
+      <ActButton
+        button={
+          <Button icon={Square} tone="danger" off={off}>
+            Cancel run
+          </Button>
+        }
+        off={off}
+        label="Cancel the run"
+        verb="Cancel it"
+        reach="one"
+        consequences={{
+          reach: { level: 1, words: <b>1 run</b>, more: 'the jobs of its steps are told to stop' },
+          undo: { level: 2, words: 'rerun it from a step' },
+          cost: { level: 0, words: 'none' },
+          data: { level: 2, words: 'what its steps have done stays' },
+        }}
+        run={() => cancel.mutateAsync()}
+        onDone={() => toast({ status: 'off', title: 'Cancelled', text: run.id })}
+        failed="Could not cancel"
+      />
     </>
   )
 }

@@ -1,9 +1,9 @@
 import { useNavigate } from '@tanstack/react-router'
 import { Save } from 'lucide-react'
 import { useDeferredValue, useEffect, useMemo, useState } from 'react'
-import { failureOf } from '../../api/failure.ts'
 import { useSaveWorkflow, useValidation } from '../../api/workflows.ts'
 import { useRefusal } from '../../app/allowed.ts'
+import { failureToast } from '../../app/failure-toast.ts'
 import { plural } from '../../ui/age.ts'
 import { Button } from '../../ui/button.tsx'
 import { CodeEditor, type CodeProblem } from '../../ui/code-editor.tsx'
@@ -45,14 +45,11 @@ export function WorkflowEditor(props: { text: string; revision?: number; onLeave
     (changed || props.revision === undefined ? undefined : 'Nothing has changed.')
 
   const keep = () =>
-    void save.mutateAsync(read.definition ?? {}).then(
-      ({ id }) => {
-        toast({ status: 'ok', title: 'Saved', text: id })
-        props.onLeave?.()
-        return navigate({ to: '/workflows/$id', params: { id }, search: {} })
-      },
-      (error: unknown) => toast({ status: 'failed', title: 'Not saved', text: failureOf(error).message }),
-    )
+    void save.mutateAsync(read.definition ?? {}).then(({ id }) => {
+      toast({ status: 'ok', title: 'Saved', text: id })
+      props.onLeave?.()
+      return navigate({ to: '/workflows/$id', params: { id }, search: {} })
+    }, failureToast('Not saved'))
 
   return (
     <div className="flex min-h-0 flex-1 flex-col">

@@ -1,7 +1,6 @@
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { History, Play, SquarePen, Trash2 } from 'lucide-react'
 import { lazy, Suspense, useMemo } from 'react'
-import { failureOf } from '../../api/failure.ts'
 import {
   useDeleteWorkflow,
   usePlan,
@@ -11,13 +10,13 @@ import {
   useWorkflow,
   type WorkflowDefinition,
 } from '../../api/workflows.ts'
+import { ActButton } from '../../app/act-button.tsx'
 import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { count, instant, span } from '../../ui/age.ts'
 import { Button, IconButton } from '../../ui/button.tsx'
-import { ConfirmPopover } from '../../ui/confirm-popover.tsx'
 import { Graph } from '../../ui/graph.tsx'
 import { FactsLine, ObjectHeader, Page } from '../../ui/page.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
@@ -158,13 +157,11 @@ function Remove(props: { workflow: WorkflowDefinition }) {
   const refusal = useRefusal()
   const navigate = useNavigate()
   const off = refusal('jobs', 'DELETE', '/api/v1/workflows/{id}')
-  const button = <IconButton icon={Trash2} label="Remove the workflow" edged disabled={Boolean(off)} />
-  if (off) return button
   return (
-    <ConfirmPopover
-      trigger={button}
+    <ActButton
+      button={<IconButton icon={Trash2} label="Remove the workflow" edged disabled={Boolean(off)} />}
+      off={off}
       label="Remove the workflow"
-      title="Remove the workflow"
       verb="Remove it"
       reach="one"
       typeName={workflow.id}
@@ -174,15 +171,12 @@ function Remove(props: { workflow: WorkflowDefinition }) {
         cost: { level: 0, words: 'none' },
         data: { level: 1, words: 'its versions go with it' },
       }}
-      onConfirm={() =>
-        remove.mutateAsync().then(
-          () => {
-            toast({ status: 'off', title: 'Removed', text: workflow.id })
-            return navigate({ to: '/workflows' })
-          },
-          (error: unknown) => toast({ status: 'failed', title: 'Not removed', text: failureOf(error).message }),
-        )
-      }
+      run={() => remove.mutateAsync()}
+      onDone={() => {
+        toast({ status: 'off', title: 'Removed', text: workflow.id })
+        return navigate({ to: '/workflows' })
+      }}
+      failed="Not removed"
     />
   )
 }
