@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
+import { call } from './call.ts'
 import type { Ground } from './ground.ts'
 import { cpuMs, residentMib } from './load.ts'
 import { type Figure, quantile, ms } from './report.ts'
@@ -51,13 +53,8 @@ async function connect(ground: Ground, idle: Idle, count: number): Promise<void>
 }
 
 async function register(ground: Ground, name: string): Promise<void> {
-  const response = await fetch(`${ground.url}/api/v1/instances`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${ground.apiKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ instance_id: name, hostname: name, provider: '', region: '', agent_version: 'bench' }),
-  })
-  if (!response.ok) throw new Error(`Registering ${name} answered ${response.status}`)
-  await response.arrayBuffer()
+  const body = { instance_id: name, hostname: name, provider: '', region: '', agent_version: 'bench' }
+  await call(ground, 'POST', '/api/v1/instances', body)
 }
 
 /** What idle agents cost: CPU share of the server, memory, and how long a heartbeat waits for its answer. */
@@ -68,7 +65,7 @@ export async function agentFigures(ground: Ground, counts: readonly number[]): P
     await connect(ground, idle, count)
     idle.answers.length = 0
     const before = await cpuMs(ground)
-    await new Promise((resolve) => setTimeout(resolve, MEASURE_MS))
+    await pause(MEASURE_MS)
     const share = ((await cpuMs(ground)) - before) / MEASURE_MS
     figures.push({
       section: 'Idle agents',

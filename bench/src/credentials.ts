@@ -1,8 +1,19 @@
+import { call } from './call.ts'
 import type { Ground } from './ground.ts'
 
 export interface NatsCredentials {
   jwt: string
   seed: string
+}
+
+/** A new key with these subjects, as its token. */
+export async function makeKey(
+  ground: Ground,
+  name: string,
+  { pub, sub }: { pub: readonly string[]; sub: readonly string[] },
+): Promise<string> {
+  const body = { name, pub: { allow: pub }, sub: { allow: sub } }
+  return (await call<{ token: string }>(ground, 'POST', '/platform/api/v1/keys', body)).token
 }
 
 /** NATS credentials of a new key with these subjects, as any client gets them: POST /keys, then GET /apikey. */
@@ -11,23 +22,7 @@ export async function natsCredentials(
   name: string,
   subjects: { pub: string[]; sub: string[] },
 ): Promise<NatsCredentials> {
-  const call = async (method: string, path: string, token: string, body?: unknown): Promise<Record<string, string>> => {
-    const response = await fetch(`${ground.url}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${token}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`)
-    return (await response.json()) as Record<string, string>
-  }
-  const { token = '' } = await call('POST', '/platform/api/v1/keys', ground.apiKey, {
-    name,
-    pub: { allow: subjects.pub },
-    sub: { allow: subjects.sub },
-  })
-  const { jwt = '', seed = '' } = await call('GET', '/platform/api/v1/apikey', token)
+  const token = await makeKey(ground, name, subjects)
+  const { jwt, seed } = await call<NatsCredentials>(ground, 'GET', '/platform/api/v1/apikey', undefined, token)
   return { jwt, seed }
 }

@@ -1,5 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
-import type { Ground } from './ground.ts'
+import { makeKey } from './credentials.ts'
+import { asEngine, type Ground } from './ground.ts'
 import { Ends, follow, post, startWorker } from './job-life.ts'
 import { oneByOne, perThing, used, usedText } from './load.ts'
 import { type Figure, median, ms, perSecond } from './report.ts'
@@ -43,59 +45,51 @@ async function clone(client: pg.PoolClient, id: string): Promise<void> {
 
 /** Another key of the tenant whose key has 100,000 jobs waiting: what it waits, and what the backlog's own pace is. */
 export async function fairFigures(ground: Ground): Promise<Figure[]> {
-  const response = await fetch(`${ground.url}/platform/api/v1/keys`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${ground.apiKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'bench quiet key', pub: { allow: [] }, sub: { allow: [] } }),
-  })
-  if (!response.ok) throw new Error(`A second key was refused: ${await response.text()}`)
-  const { token: quiet } = (await response.json()) as { token: string }
+  const quiet = await makeKey(ground, 'bench quiet key', { pub: [], sub: [] })
   const submit = (key: string): Promise<string> =>
     post(`${ground.url}/api/v1/jobs`, { prompt: 'work', topic: TOPIC }, key)
 
   const noisy = await submit(ground.apiKey)
-  const client = await ground.pool.connect()
-  const waiting = async (): Promise<number> =>
-    Number(
-      (await client.query<{ n: string }>(`select count(*) as n from job_queue where topic = '${TOPIC}'`)).rows[0]?.n,
-    )
-  const ends = new Ends()
-  const socket = await follow(ground, ends)
-  let worker: Awaited<ReturnType<typeof startWorker>> | undefined
-  try {
-    await client.query('set role wh_engine')
-    worker = await startWorker(ground, { id: 'bench-fair', topic: TOPIC, slots: SLOTS })
-    const one = async (): Promise<void> => ends.wait(await submit(quiet))
-    await ends.wait(noisy)
-    await oneByOne(20, one)
-    const alone = median(await oneByOne(LONE, one))
+  return asEngine(ground, async (client) => {
+    const waiting = async (): Promise<number> =>
+      Number(
+        (await client.query<{ n: string }>(`select count(*) as n from job_queue where topic = '${TOPIC}'`)).rows[0]?.n,
+      )
+    const ends = new Ends()
+    const socket = await follow(ground, ends)
+    let worker: Awaited<ReturnType<typeof startWorker>> | undefined
+    try {
+      worker = await startWorker(ground, { id: 'bench-fair', topic: TOPIC, slots: SLOTS })
+      const one = async (): Promise<void> => ends.wait(await submit(quiet))
+      await ends.wait(noisy)
+      await oneByOne(20, one)
+      const alone = median(await oneByOne(LONE, one))
 
-    const model = await post(`${ground.url}/api/v1/jobs`, { prompt: 'work', topic: `${TOPIC}.model` }, ground.apiKey)
-    await clone(client, model)
-    await oneByOne(5, one)
-    const beside = median(await oneByOne(LONE, one))
-    socket.close()
+      const model = await post(`${ground.url}/api/v1/jobs`, { prompt: 'work', topic: `${TOPIC}.model` }, ground.apiKey)
+      await clone(client, model)
+      await oneByOne(5, one)
+      const beside = median(await oneByOne(LONE, one))
+      socket.close()
 
-    const before = { at: performance.now(), waiting: await waiting(), used: await used(ground) }
-    await new Promise((resolve) => setTimeout(resolve, MEASURE_MS))
-    const done = before.waiting - (await waiting())
-    const cpu = perThing(before.used, await used(ground), done)
-    const rate = done / ((performance.now() - before.at) / 1000)
-    return [
-      {
-        section: 'Fair turns',
-        name: `one job of another key while ${WAITING.toLocaleString('en')} jobs of a key wait for the same ${SLOTS} slots, p50`,
-        ours: ms(beside),
-        beside: `${ms(alone)}: the same key when nothing waits`,
-        ratio: beside / alone,
-        note: `The backlog itself: ${perSecond(rate)}. CPU of one job: ${usedText(cpu)}.`,
-      },
-    ]
-  } finally {
-    socket.close()
-    worker?.disconnect()
-    await client.query('delete from job_queue where topic = $1', [TOPIC]).catch(() => undefined)
-    await client.query('reset role')
-    client.release()
-  }
+      const before = { at: performance.now(), waiting: await waiting(), used: await used(ground) }
+      await pause(MEASURE_MS)
+      const done = before.waiting - (await waiting())
+      const cpu = perThing(before.used, await used(ground), done)
+      const rate = done / ((performance.now() - before.at) / 1000)
+      return [
+        {
+          section: 'Fair turns',
+          name: `one job of another key while ${WAITING.toLocaleString('en')} jobs of a key wait for the same ${SLOTS} slots, p50`,
+          ours: ms(beside),
+          beside: `${ms(alone)}: the same key when nothing waits`,
+          ratio: beside / alone,
+          note: `The backlog itself: ${perSecond(rate)}. CPU of one job: ${usedText(cpu)}.`,
+        },
+      ]
+    } finally {
+      socket.close()
+      worker?.disconnect()
+      await client.query('delete from job_queue where topic = $1', [TOPIC]).catch(() => undefined)
+    }
+  })
 }

@@ -19,10 +19,8 @@ export async function flatFigures(ground: Ground): Promise<Figure[]> {
     const few = await measure()
     await fill(ground, 1, 1_000_000)
     // What autovacuum would do in its time: it must not fall into one of the two measurements.
-    const client = await ground.pool.connect()
-    await client.query('vacuum analyze jobs')
-    await client.query('checkpoint').catch(() => undefined)
-    client.release()
+    await ground.pool.query('vacuum analyze jobs')
+    await ground.pool.query('checkpoint').catch(() => undefined)
     const many = await measure()
     const sum = ({ server, postgres }: Used): number => server + postgres
     return [

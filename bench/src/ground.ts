@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { pino } from 'pino'
@@ -10,6 +11,7 @@ import { type Managed, startManaged } from '../../apps/server/src/kernel/managed
 
 const MAIN = fileURLToPath(new URL('../../apps/server/src/main.ts', import.meta.url))
 const READY_WITHIN_MS = 60_000
+const LOOK_MS = 10
 
 /** A real installation for one run: managed PostgreSQL and nats-server, and the server as a process of its own. */
 export interface Ground {
@@ -105,6 +107,18 @@ function natsPidOf(dataDir: string): number {
   return Number(/_(\d+)\.ports$/.exec(file)?.[1] ?? 0)
 }
 
+/** A connection that sees and writes the rows of protected tables, as their owner may not: the engine's role does. */
+export async function asEngine<T>({ pool }: Ground, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  try {
+    await client.query('set role wh_engine')
+    return await work(client)
+  } finally {
+    await client.query('reset role')
+    client.release()
+  }
+}
+
 interface Connection {
   url: string
   grpc: string
@@ -123,7 +137,7 @@ async function ready(dataDir: string, server: ChildProcess): Promise<Connection>
     } catch {
       // Not there yet: the deadline ends the wait.
     }
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    await pause(LOOK_MS)
   }
   throw new Error(`The server was not ready within ${READY_WITHIN_MS} ms`)
 }

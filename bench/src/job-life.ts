@@ -1,10 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { WebSocket } from 'ws'
 import type { Bare } from './bare.ts'
 import { natsCredentials } from './credentials.ts'
-import type { Ground } from './ground.ts'
+import { asEngine, type Ground } from './ground.ts'
 import { many, oneByOne, perThing, type Used, used, usedText } from './load.ts'
 import { type Figure, median, ms, perSecond, quantile } from './report.ts'
 
@@ -15,6 +16,7 @@ const JOBS_64 = 3_000
 const LONE = 300
 const WARM = 100
 const LIFE_WITHIN_MS = 60_000
+const LOOK_MS = 20
 
 /** Tells callers that their job has ended, whichever comes first: the news or the question. */
 export class Ends {
@@ -74,21 +76,27 @@ export async function startWorker(
   return worker
 }
 
-/** The documented stream of the jobs surface: each frame about a result ends a wait. */
-export async function follow(ground: Ground, ends: Ends): Promise<WebSocket> {
+export interface Frame {
+  jobResult?: { jobId: string }
+}
+
+/** A socket on the documented stream of the jobs surface, open when this resolves. */
+export function openStream(ground: Ground, heard: (frame: Frame) => void): Promise<WebSocket> {
   const socket = new WebSocket(`${ground.url.replace('http', 'ws')}/api/v1/stream`, {
     headers: { 'x-api-key': ground.apiKey },
   })
-  socket.on('message', (data) => {
-    const frame = JSON.parse(String(data)) as { jobResult?: { jobId: string } }
-    if (frame.jobResult) ends.tell(frame.jobResult.jobId)
-  })
-  await new Promise<void>((resolve, reject) => {
-    socket.once('open', () => resolve())
+  socket.on('message', (data) => heard(JSON.parse(String(data)) as Frame))
+  return new Promise((resolve, reject) => {
+    socket.once('open', () => resolve(socket))
     socket.once('error', reject)
   })
-  return socket
 }
+
+/** Each frame about a result ends a wait. */
+export const follow = (ground: Ground, ends: Ends): Promise<WebSocket> =>
+  openStream(ground, ({ jobResult }) => {
+    if (jobResult) ends.tell(jobResult.jobId)
+  })
 
 /** Seconds until the database holds `count` ended jobs more than before; callers need no news of each. */
 export async function throughput(
@@ -98,24 +106,18 @@ export async function throughput(
   submit: (n: number) => Promise<unknown>,
   callers = CALLERS,
 ): Promise<number> {
-  // The owner of a protected table sees none of its rows; the engine's role does.
-  const client = await ground.pool.connect()
-  await client.query('set role wh_engine')
-  const known = async (): Promise<number> => Number((await client.query<{ n: string }>(ended)).rows[0]?.n ?? 0)
-  const before = await known()
-  const started = performance.now()
-  try {
+  return asEngine(ground, async (client) => {
+    const known = async (): Promise<number> => Number((await client.query<{ n: string }>(ended)).rows[0]?.n ?? 0)
+    const before = await known()
+    const started = performance.now()
     await many(callers, count, submit)
     while ((await known()) - before < count) {
       if (performance.now() - started > LIFE_WITHIN_MS)
         throw new Error(`${count} jobs did not end within ${LIFE_WITHIN_MS} ms`)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await pause(LOOK_MS)
     }
     return count / ((performance.now() - started) / 1000)
-  } finally {
-    await client.query('reset role')
-    client.release()
-  }
+  })
 }
 
 /** Of the jobs of the benchmark's topic, how many ended well. */

@@ -1,4 +1,4 @@
-import type { Ground } from './ground.ts'
+import { asEngine, type Ground } from './ground.ts'
 import { oneByOne } from './load.ts'
 import { type Figure, median, ms } from './report.ts'
 
@@ -11,21 +11,18 @@ async function page(ground: Ground, path: string): Promise<void> {
 }
 
 /** Fills the jobs of the first tenant with ended ones, straight into the table: only their reading is measured. */
-export async function fill({ pool, tenant }: Ground, from: number, to: number): Promise<void> {
-  // The owner of a protected table may not write its rows; the engine's role may.
-  const client = await pool.connect()
-  await client.query('set role wh_engine')
-  await client.query(
-    `insert into jobs (tenant_id, id, trace_id, topic, state, updated_us, created_at, request, principal_id, principal_hash, decision_id, ended_at)
+export async function fill(ground: Ground, from: number, to: number): Promise<void> {
+  await asEngine(ground, (client) =>
+    client.query(
+      `insert into jobs (tenant_id, id, trace_id, topic, state, updated_us, created_at, request, principal_id, principal_hash, decision_id, ended_at)
      select t.id, 'bench-' || n, 'trace-' || (n / 10), 'job.bench.' || (n % 20), case when n % 50 = 0 then 'failed' else 'succeeded' end,
             1700000000000000 + n * 1000, to_timestamp(1700000000 + n / 1000.0), '{"topic":"job.bench"}', p.id, '\\x00', t.id, now()
        from generate_series($2::int, $3::int) as n, tenants t
        cross join lateral (select id from principals where tenant_id = t.id limit 1) p where t.slug = $1 on conflict do nothing`,
-    [tenant, from, to],
+      [ground.tenant, from, to],
+    ),
   )
-  await client.query('reset role')
-  await client.query('analyze jobs')
-  client.release()
+  await ground.pool.query('analyze jobs')
 }
 
 export async function listFigures(ground: Ground): Promise<Figure[]> {

@@ -72,10 +72,15 @@ export async function many(callers: number, count: number, call: (n: number) => 
   return count / ((performance.now() - started) / 1000)
 }
 
+/** What /proc says of a process after its name. */
+async function statOf(pid: number | string | undefined): Promise<string[]> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
+
 /** CPU time of a process so far, in milliseconds (Linux). */
 export async function cpuOf(pid: number | undefined): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const fields = await statOf(pid)
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
@@ -84,8 +89,7 @@ async function cpuOfFamily(pid: number): Promise<number> {
   let sum = 0
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue
-    const stat = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const fields = await statOf(name).catch((): string[] => [])
     if (Number(name) === pid) sum += Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14])
     else if (Number(fields[1]) === pid) sum += Number(fields[11]) + Number(fields[12])
   }

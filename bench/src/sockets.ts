@@ -1,12 +1,15 @@
-import { WebSocket } from 'ws'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { WebSocket } from 'ws'
 import type { Ground } from './ground.ts'
 import { perThing, used } from './load.ts'
-import { startWorker, submitLife } from './job-life.ts'
+import { type Frame, openStream, startWorker, submitLife } from './job-life.ts'
 import { type Figure, ms, quantile } from './report.ts'
 
 const SOCKETS = 2_000
 const JOBS = 20
+/** Between two submissions. */
 const EVERY_MS = 250
+const LOOK_MS = 50
 const WITHIN_MS = 20_000
 
 /** Live sockets of one tenant, each of which hears of every job: what a frame costs, and when the last of them has it. */
@@ -16,9 +19,8 @@ export async function socketFigures(ground: Ground): Promise<Figure[]> {
   const early = new Map<string, number>()
   const waits: number[] = []
   let frames = 0
-  const heard = (data: unknown): void => {
+  const heard = ({ jobResult }: Frame): void => {
     frames += 1
-    const { jobResult } = JSON.parse(String(data)) as { jobResult?: { jobId: string } }
     if (!jobResult) return
     const job = left.get(jobResult.jobId)
     if (!job) early.set(jobResult.jobId, (early.get(jobResult.jobId) ?? 0) + 1)
@@ -27,7 +29,7 @@ export async function socketFigures(ground: Ground): Promise<Figure[]> {
   const sockets: WebSocket[] = []
   try {
     while (sockets.length < SOCKETS) {
-      const opened = await Promise.all(Array.from({ length: 100 }, () => open(ground, heard)))
+      const opened = await Promise.all(Array.from({ length: 100 }, () => openStream(ground, heard)))
       sockets.push(...opened)
     }
     const before = await used(ground)
@@ -37,10 +39,10 @@ export async function socketFigures(ground: Ground): Promise<Figure[]> {
       const missing = SOCKETS - (early.get(id) ?? 0)
       if (missing === 0) waits.push(performance.now() - sentAt)
       else left.set(id, { missing, sentAt })
-      await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
+      await pause(EVERY_MS)
     }
     const deadline = performance.now() + WITHIN_MS
-    while (waits.length < JOBS && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
+    while (waits.length < JOBS && performance.now() < deadline) await pause(LOOK_MS)
     if (waits.length < JOBS) throw new Error(`${JOBS - waits.length} jobs did not reach every socket`)
     const cpu = perThing(before, await used(ground), frames)
     return [
@@ -55,15 +57,4 @@ export async function socketFigures(ground: Ground): Promise<Figure[]> {
     for (const socket of sockets) socket.terminate()
     worker.disconnect()
   }
-}
-
-function open(ground: Ground, heard: (data: unknown) => void): Promise<WebSocket> {
-  const socket = new WebSocket(`${ground.url.replace('http', 'ws')}/api/v1/stream`, {
-    headers: { 'x-api-key': ground.apiKey },
-  })
-  socket.on('message', heard)
-  return new Promise((resolve, reject) => {
-    socket.once('open', () => resolve(socket))
-    socket.once('error', reject)
-  })
 }

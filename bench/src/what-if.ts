@@ -1,10 +1,14 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { WhatIfReply } from '../../packages/contract/src/native/policy.ts'
-import type { Ground } from './ground.ts'
+import { call } from './call.ts'
+import { asEngine, type Ground } from './ground.ts'
 import { type Figure, ms, quantile } from './report.ts'
 
 const DECISIONS = 1_000_000
 /** The issue's bar: one million stored decisions in so many milliseconds. */
 const BAR_MS = 30_000
+/** Between two of the other requests that are asked meanwhile. */
+const OTHERS_MS = 50
 
 /** 200 rules, of which some change what the filled decisions got. */
 const DRAFT = [
@@ -20,22 +24,21 @@ const DRAFT = [
 ].join('\n')
 
 /** Ended jobs with their decisions, straight into the tables; `unlike`: each has a label of its own, so that none is asked twice. */
-async function fill({ pool, tenant }: Ground, mark: string, day: string, unlike: boolean): Promise<void> {
-  const client = await pool.connect()
+async function fill(ground: Ground, mark: string, day: string, unlike: boolean): Promise<void> {
+  const { pool, tenant } = ground
   const {
     rows: [of],
-  } = await client.query<{ id: string }>('select id from tenants where slug = $1', [tenant])
-  // The owner of a protected table may not write its rows; the engine's role may.
-  await client.query('set role wh_engine')
-  await client.query(
-    `insert into facts (tenant_id, hash, body)
+  } = await pool.query<{ id: string }>('select id from tenants where slug = $1', [tenant])
+  await asEngine(ground, async (client) => {
+    await client.query(
+      `insert into facts (tenant_id, hash, body)
      select $1::uuid, sha256(n::text::bytea), jsonb_build_object('reach', jsonb_build_object('instances', n % 100), 'instance', jsonb_build_object('id', n))
        from generate_series(1, 10000) as n on conflict do nothing`,
-    [of?.id],
-  )
-  for (let from = 1; from <= DECISIONS; from += 100_000) {
-    await client.query(
-      `with made as (
+      [of?.id],
+    )
+    for (let from = 1; from <= DECISIONS; from += 100_000) {
+      await client.query(
+        `with made as (
          insert into jobs (tenant_id, id, trace_id, topic, state, updated_us, created_at, request, principal_id, principal_hash, decision_id, ended_at)
          select $1::uuid, $2 || n, 'trace-' || n, 'job.replay.' || (n % 20), 'succeeded', n, $3::timestamptz + n * interval '1 millisecond',
                 jsonb_build_object('topic', 'job.replay.' || (n % 20), 'tenant', $5::text, 'principalId', 'p' || (n % 10), 'contextPtr', 'redis://ctx:' || $2 || n,
@@ -47,13 +50,12 @@ async function fill({ pool, tenant }: Ground, mark: string, day: string, unlike:
        select $1::uuid, id, gen_random_uuid(), created_at, 'ALLOW', 'bench', null,
               case when $6 then sha256((1 + substr(id, length($2) + 1)::int % 10000)::text::bytea) end
          from made`,
-      [of?.id, mark, day, from, tenant, unlike],
-    )
-  }
-  await client.query('reset role')
-  await client.query('analyze jobs')
-  await client.query('analyze decisions')
-  client.release()
+        [of?.id, mark, day, from, tenant, unlike],
+      )
+    }
+  })
+  await pool.query('analyze jobs')
+  await pool.query('analyze decisions')
 }
 
 interface Replayed {
@@ -65,7 +67,6 @@ interface Replayed {
 }
 
 async function whatIf(ground: Ground, day: string): Promise<Replayed> {
-  const headers = { authorization: `Bearer ${ground.apiKey}`, 'content-type': 'application/json' }
   const until = new Date(Date.parse(day) + 86_400_000).toISOString()
   const total = { replayed: 0, distinct: 0 }
   const waits: number[] = []
@@ -73,26 +74,20 @@ async function whatIf(ground: Ground, day: string): Promise<Replayed> {
   const others = (async () => {
     while (!over.signal.aborted) {
       const asked = performance.now()
-      await (await fetch(`${ground.url}/api/v1/jobs?limit=1`, { headers })).arrayBuffer()
+      await call(ground, 'GET', '/api/v1/jobs?limit=1')
       waits.push(performance.now() - asked)
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await pause(OTHERS_MS)
     }
   })()
   const started = performance.now()
   for (let cursor: string | null = ''; cursor !== null;) {
-    const response = await fetch(`${ground.url}/wheelhouse/api/v1/policy/what-if`, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify({
-        draft: { bundles: [{ id: 'secops/bench', content: DRAFT }] },
-        from: day,
-        until,
-        budgetMs: 25_000,
-        ...(cursor === '' ? {} : { cursor }),
-      }),
+    const reply: WhatIfReply = await call(ground, 'POST', '/wheelhouse/api/v1/policy/what-if', {
+      draft: { bundles: [{ id: 'secops/bench', content: DRAFT }] },
+      from: day,
+      until,
+      budgetMs: 25_000,
+      ...(cursor === '' ? {} : { cursor }),
     })
-    if (!response.ok) throw new Error(`what-if answered ${response.status}: ${await response.text()}`)
-    const reply = (await response.json()) as WhatIfReply
     total.replayed += reply.replayed
     total.distinct += reply.distinct
     cursor = reply.cursor

@@ -1,4 +1,6 @@
-import type { Ground } from './ground.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { call } from './call.ts'
+import { asEngine, type Ground } from './ground.ts'
 import { Ends, follow, startWorker, submitLife, TOPIC } from './job-life.ts'
 import { oneByOne, perThing, residentMib, used, usedText } from './load.ts'
 import { type Figure, median, ms, perSecond } from './report.ts'
@@ -6,18 +8,6 @@ import { type Figure, median, ms, perSecond } from './report.ts'
 const CHILDREN = 10_000
 const RUNS = 25
 const FAN_WITHIN_MS = 90_000
-const CALL_WITHIN_MS = 60_000
-
-async function call<T>(ground: Ground, method: string, path: string, body?: unknown): Promise<T> {
-  const response = await fetch(`${ground.url}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${ground.apiKey}`, 'content-type': 'application/json' },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(CALL_WITHIN_MS),
-  })
-  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`)
-  return (await response.json()) as T
-}
 
 /** Runs a workflow and looks until it has ended; the pauses are short beside what is measured. Returns what its start took. */
 async function run(ground: Ground, id: string, input: unknown, pauseMs: number, withinMs = 20_000): Promise<number> {
@@ -29,23 +19,17 @@ async function run(ground: Ground, id: string, input: unknown, pauseMs: number, 
     const status = await statusOf(ground, runId)
     if (status === 'succeeded') return startedMs
     if (status === 'failed' || status === 'cancelled') throw new Error(`A run of ${id} ended as ${status}`)
-    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    await pause(pauseMs)
   }
   throw new Error(`A run of ${id} did not end within ${withinMs} ms`)
 }
 
 /** From the record: a run of 10,000 children is large to read over HTTP, and reading it is not what is measured. */
-async function statusOf({ pool }: Ground, runId: string): Promise<string> {
-  const client = await pool.connect()
-  try {
-    await client.query('set role wh_engine')
+const statusOf = (ground: Ground, runId: string): Promise<string> =>
+  asEngine(ground, async (client) => {
     const { rows } = await client.query<{ status: string }>('select status from runs where id = $1', [runId])
     return rows[0]?.status ?? ''
-  } finally {
-    await client.query('reset role')
-    client.release()
-  }
-}
+  })
 
 const chain = (steps: number): Record<string, unknown> =>
   Object.fromEntries(
