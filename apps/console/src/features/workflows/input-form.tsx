@@ -11,7 +11,7 @@ export function InputForm(props: {
   text: string
   onChange: (text: string) => void
   problem?: string | undefined
-  className?: string
+  className?: string | undefined
 }) {
   const { text, onChange, problem } = props
   const fields = useMemo(() => flatFields(props.schema), [props.schema])

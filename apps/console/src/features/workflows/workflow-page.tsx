@@ -129,7 +129,7 @@ function WorkflowView(props: { workflow: WorkflowDefinition }) {
         )}
         {tab === 'versions' && <Versions workflow={workflow} />}
       </div>
-      {starting && <StartRun workflow={workflow} open onOpenChange={setStarting} />}
+      {starting && <StartRun workflow={workflow} onClose={() => setStarting(false)} />}
     </Page>
   )
 }
