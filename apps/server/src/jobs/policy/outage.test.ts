@@ -94,7 +94,7 @@ test('at the dispatch: a job that was allowed before neither runs nor ends while
   await worker.close()
 })
 
-test('at the approval: it is refused for now, and the job stays in the inbox', async () => {
+test('at the approval: it answers 503, the job stays APPROVAL_REQUIRED, and the same approval counts once policy is loaded', async () => {
   await enable(true)
   const worker = await workOn('job.held')
   const jobId = await submit('job.held')
