@@ -2,8 +2,9 @@ import { Fault } from '@wheelhouse/contract'
 import { iso } from '../clock/index.ts'
 import type { Instant } from '../clock/index.ts'
 import { at, jsonb, sql, type Tx } from '../db/index.ts'
-import { PolicySourceError, compilePolicy } from './compile.ts'
+import { PolicySourceError, compilePolicy, type PolicySource } from './compile.ts'
 import { byteOrder, contentHash, sha256 } from './hash.ts'
+import type { Snapshot } from './snapshot.ts'
 import { listDocuments, raiseRevision } from './store.ts'
 import type { PolicyDocument } from './store.ts'
 
@@ -101,7 +102,9 @@ export async function publishDocuments(
     .map(({ id }) => id)
     .filter((id) => id.startsWith('secops/') && (!wanted.ids || wanted.ids.includes(id)))
   if (published.length === 0) throw new Fault('VAL_SCHEMA', {}, { message: 'no policy bundles to publish' })
-  checkSet(documents.map((document) => ({ ...document, enabled: document.enabled || published.includes(document.id) })))
+  compileSet(
+    documents.map((document) => ({ ...document, enabled: document.enabled || published.includes(document.id) })),
+  )
   const before = await captureDocuments(tx, now, wanted.note)
   await tx.run(sql`
     update policy_documents set enabled = true, updated_at = ${at(now)},
@@ -120,7 +123,7 @@ export async function rollbackDocuments(
   await raiseRevision(tx, tx.tenantId, now, wanted.revision)
   const target = await getCapture(tx, wanted.captureId)
   const rows = Object.entries(target.bundles).sort(([a], [b]) => byteOrder(a, b))
-  checkSet(rows.map(([id, { content, enabled }]) => ({ id, content, enabled })))
+  compileSet(rows.map(([id, { content, enabled }]) => ({ id, content, enabled })))
   const before = await captureDocuments(tx, now, wanted.note)
   await tx.run(sql`delete from policy_documents`)
   for (const [id, row] of rows) {
@@ -132,12 +135,13 @@ export async function rollbackDocuments(
   return { before, after: await captureDocuments(tx, now + 1, wanted.note) }
 }
 
-function checkSet(sources: readonly { id: string; content: string; enabled: boolean }[]): void {
+/** Compiles what callers put together, for their ears: throws VAL_SCHEMA that names the bundle which does not compile. */
+export function compileSet(sources: readonly PolicySource[]): Snapshot | undefined {
   try {
-    compilePolicy(sources)
+    return compilePolicy(sources)
   } catch (error) {
     if (!(error instanceof PolicySourceError)) throw error
     const message = `invalid policy bundle ${error.sourceId}: ${(error.cause as Error).message}`
-    throw new Fault('VAL_SCHEMA', { problems: error.problems }, { message, cause: error })
+    throw new Fault('VAL_SCHEMA', { bundle: error.sourceId, problems: error.problems }, { message, cause: error })
   }
 }

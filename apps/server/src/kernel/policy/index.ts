@@ -21,6 +21,7 @@ export {
   type PolicyNote,
   captureDocuments,
   capturedDocument,
+  compileSet,
   getCapture,
   listCaptures,
   publishDocuments,

@@ -5,6 +5,7 @@ import type { PolicySource } from './compile.ts'
 import { DEFAULT_POLICY, DEFAULT_POLICY_ID } from './default-policy.ts'
 import { byteOrder, sha256 } from './hash.ts'
 import { PolicySyntaxError, parsePolicy } from './language.ts'
+import { policyConflict } from './revision-tag.ts'
 
 /** A policy file of a tenant (the bundle of jobs.md 10). */
 export interface PolicyDocument extends PolicySource {
@@ -125,8 +126,7 @@ export async function raiseRevision(tx: Tx, tenantId: string, now: Instant, expe
     insert into policy_heads (tenant_id, revision, changed_at) values (${tenantId}, 1, ${at(now)})
     on conflict (tenant_id) do update set revision = policy_heads.revision + 1, changed_at = excluded.changed_at
     returning revision`)
-  if (expected !== undefined && revision - 1 !== expected)
-    throw new Fault('RES_VERSION_CONFLICT', {}, { message: 'policy was changed by someone else; read it again' })
+  if (expected !== undefined && revision - 1 !== expected) throw policyConflict()
 }
 
 /**

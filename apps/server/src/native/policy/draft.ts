@@ -2,11 +2,10 @@ import { Fault } from '@wheelhouse/contract'
 import type { WhatIfBody } from '@wheelhouse/contract/native/policy'
 import type { Tx } from '../../kernel/db/index.ts'
 import {
-  compilePolicy,
+  compileSet,
   getCapture,
   listDocuments,
   type PolicySource,
-  PolicySourceError,
   SETTINGS_ID,
   settingsContent,
   type Snapshot,
@@ -33,18 +32,8 @@ export async function compileDraftSet(tx: Tx, draft: Draft): Promise<Snapshot> {
   }
   if (draft.defaultDecision !== undefined)
     sources.set(SETTINGS_ID, { id: SETTINGS_ID, content: settingsContent(draft.defaultDecision), enabled: true })
-  const snapshot = compiled([...sources.values()])
+  const snapshot = compileSet([...sources.values()])
   if (snapshot) return snapshot
   const message = 'The draft leaves no enabled bundle: no policy would be loaded, and every job would wait'
   throw new Fault('VAL_SCHEMA', {}, { message })
-}
-
-function compiled(sources: readonly PolicySource[]): Snapshot | undefined {
-  try {
-    return compilePolicy(sources)
-  } catch (error) {
-    if (!(error instanceof PolicySourceError)) throw error
-    const message = `invalid policy bundle ${error.sourceId}: ${(error.cause as Error).message}`
-    throw new Fault('VAL_SCHEMA', { bundle: error.sourceId, problems: error.problems }, { message, cause: error })
-  }
 }
