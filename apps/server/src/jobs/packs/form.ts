@@ -1,4 +1,5 @@
-import { Fault } from '@wheelhouse/contract'
+import { isYes } from '../yes.ts'
+import { refuse } from './manifest.ts'
 
 /** What the install form carries (jobs.md 13). */
 interface InstallForm {
@@ -9,11 +10,6 @@ interface InstallForm {
   inactive: boolean
 }
 
-const refuse = (message: string, cause?: unknown): never => {
-  throw new Fault('VAL_SCHEMA', {}, { message, cause })
-}
-
-const YES = new Set(['1', 'true', 'yes', 'y', 'on'])
 const NAME = /\.(?:tgz|tar\.gz)$/i
 
 /** Reads `multipart/form-data`. Throws VAL_SCHEMA in the documented words. */
@@ -28,7 +24,7 @@ export async function readInstallForm(body: Uint8Array, contentType: string | un
   const signature = form.get('signature')
   const flag = (name: string): boolean => {
     const value = form.get(name)
-    return typeof value === 'string' && YES.has(value.trim().toLowerCase())
+    return typeof value === 'string' && isYes(value)
   }
   return {
     bundle: new Uint8Array(await bundle.arrayBuffer()),

@@ -23,6 +23,7 @@ import {
   rollbackDocuments,
   simulate,
 } from '../../kernel/policy/index.ts'
+import { isYes } from '../yes.ts'
 import { policyAudit } from './audit.ts'
 import {
   bundle,
@@ -30,10 +31,10 @@ import {
   bundleId,
   bundleList,
   bundleTag,
-  isYes,
   requireOwn,
   snapshot,
   snapshotSummary,
+  writtenId,
 } from './bundles.ts'
 import { policyQuestion } from './check.ts'
 
@@ -128,7 +129,7 @@ export const bundleRoutes = ({ db, policy, events, jobs: engine, tenantConfig }:
 
     async publishPolicy({ principal, body, request, now }) {
       const { bundle_ids: wanted, author, message, note } = body
-      const ids = wanted?.map((each) => each.trim().replaceAll('~', '/'))
+      const ids = wanted?.map(writtenId)
       const revision = expectedRevision(request.header('if-match'))
       const { before, after, published } = await db.tenant(principal.tenantId, async (tx) => {
         const done = await publishDocuments(tx, now, {

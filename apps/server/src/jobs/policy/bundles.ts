@@ -10,14 +10,13 @@ import {
 } from '../../kernel/policy/index.ts'
 
 const OWN = /^secops\/[\w.@:+-][\w.@:+/-]*$/
-const YES = new Set(['1', 'true', 'yes', 'y', 'on'])
 
-/** jobs.md §1.6: booleans of queries. */
-export const isYes = (text: string | undefined): boolean => text !== undefined && YES.has(text.trim().toLowerCase())
+/** jobs.md §10: `~` stands for `/` in the ids that callers write. */
+export const writtenId = (id: string): string => id.trim().replaceAll('~', '/')
 
-/** jobs.md §10: `~` stands for `/`, and the query overrides the path. Throws VAL_SCHEMA without an id. */
+/** The bundle that a call is about: the query overrides the path. Throws VAL_SCHEMA without an id. */
 export function bundleId(params: { id: string }, query: { bundle_id?: string | undefined }): string {
-  const id = (query.bundle_id ?? params.id).trim().replaceAll('~', '/')
+  const id = writtenId(query.bundle_id ?? params.id)
   if (id === '') throw new Fault('VAL_SCHEMA', {}, { message: 'bundle id required' })
   return id
 }
