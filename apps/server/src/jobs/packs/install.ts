@@ -112,7 +112,7 @@ export async function installPack(
       sha256: bundle.sha256,
       signature,
     }
-    await writeRecord(tx, now, record)
+    await writeRecord(tx, now, installed, record)
     await tellPolicy(tx, { principal, now, request: options.request }, record, isLive ? before : undefined)
     await told(tx, principal, now, { type: 'pack.installed', record, from: isLive ? before.version : undefined })
     return record
@@ -128,7 +128,8 @@ export async function uninstallPack(
 ): Promise<PackRecord> {
   return change(parts, principal, id, async (tx) => {
     const now = parts.clock.now()
-    const before = (await installedPacks(tx, 'lock')).get(id)
+    const installed = await installedPacks(tx, 'lock')
+    const before = installed.get(id)
     if (!before) throw new Fault('RES_NOT_FOUND', { id }, { message: 'pack not installed' })
     requireRights(principal, before.overlays)
     const layers = await openLayers(tx)
@@ -140,7 +141,7 @@ export async function uninstallPack(
       for (const schema of Object.keys(before.resources.schemas ?? {})) await deleteSchema(tx, schema)
     }
     const record: PackRecord = { ...before, status: 'DISABLED', ...(purge ? { resources: {} } : {}) }
-    await writeRecord(tx, now, record)
+    await writeRecord(tx, now, installed, record)
     if (before.status !== 'DISABLED') await tellPolicy(tx, { principal, now, request }, record, before)
     await told(tx, principal, now, { type: 'pack.uninstalled', record, from: undefined })
     return record

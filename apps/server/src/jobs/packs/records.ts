@@ -1,13 +1,9 @@
 import { Fault } from '@wheelhouse/contract'
 import type { PackRecord } from '@wheelhouse/contract/jobs/packs'
+import { isJson, type Json } from './merge-patch.ts'
 
-type Written = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is Written =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-const object = (value: unknown): Written => (isObject(value) ? value : {})
+const object = (value: unknown): Json => (isJson(value) ? value : {})
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 const texts = (value: unknown): string[] | null =>
   Array.isArray(value) ? value.filter((each) => typeof each === 'string') : null
 
@@ -32,7 +28,7 @@ const SIGNATURES = ['verified', 'unsigned', 'untrusted'] as const
 export function readRecord(id: string, written: unknown): PackRecord {
   const status = text(member(written, 'status')).toUpperCase()
   const known = STATUSES.find((each) => each === status)
-  if (!isObject(written) || !known) {
+  if (!isJson(written) || !known) {
     const message = `pack ${id}: a record is an object whose status is ACTIVE, INACTIVE or DISABLED`
     throw new Fault('VAL_SCHEMA', { id }, { message })
   }
@@ -82,7 +78,7 @@ const topicOf = (topic: unknown) => ({
 })
 
 function hashes(value: unknown): Record<string, string> | undefined {
-  return isObject(value) ? Object.fromEntries(Object.entries(value).map(([id, hash]) => [id, text(hash)])) : undefined
+  return isJson(value) ? Object.fromEntries(Object.entries(value).map(([id, hash]) => [id, text(hash)])) : undefined
 }
 
 function overlaysOf(overlays: unknown): PackRecord['overlays'] {
@@ -114,7 +110,7 @@ function overlaysOf(overlays: unknown): PackRecord['overlays'] {
 /** The simulations of a manifest or a record, in either casing; null when there are none. */
 export function simulationsOf(value: unknown): PackRecord['tests']['policySimulations'] {
   if (!Array.isArray(value)) return null
-  return list(value).map((each) => {
+  return value.map((each: unknown) => {
     const request = member(each, 'request')
     return {
       name: text(member(each, 'name')),

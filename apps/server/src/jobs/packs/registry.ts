@@ -24,9 +24,8 @@ export async function installedPacks(tx: Tx, lock?: 'lock'): Promise<Installed> 
   return document ? recordsOf(document.data) : new Map()
 }
 
-/** Writes one pack's record. */
-export async function writeRecord(tx: Tx, now: Instant, record: PackRecord): Promise<void> {
-  const installed = await installedPacks(tx, 'lock')
+/** Writes one pack's record among those that were read with `lock`. */
+export async function writeRecord(tx: Tx, now: Instant, installed: Installed, record: PackRecord): Promise<void> {
   await writeDocument(tx, now, {
     scope: 'system',
     scopeId: REGISTRY_ID,

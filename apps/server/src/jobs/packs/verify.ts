@@ -2,7 +2,7 @@ import { Fault } from '@wheelhouse/contract'
 import type { PackRecord } from '@wheelhouse/contract/jobs/packs'
 import type { Principal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import { policyQuestion } from '../policy/check.ts'
+import { policyQuestion, unavailable } from '../policy/check.ts'
 
 interface Checked {
   name: string
@@ -49,13 +49,7 @@ export async function verifyPack(
       const got = normalised(decision.decision)
       results.push({ name, expected, got, reason: decision.reason, ok: got === expected })
     } catch (error) {
-      if (!(error instanceof Fault)) throw error
-      if (error.code === 'SYS_UNAVAILABLE')
-        throw new Fault(
-          'SYS_UNAVAILABLE',
-          {},
-          { message: 'safety kernel unavailable', retryAfterMs: 1000, cause: error },
-        )
+      if (!(error instanceof Fault) || error.code === 'SYS_UNAVAILABLE') return unavailable(error)
       results.push({ name, expected, got: 'ERROR', reason: error.message, ok: false })
     }
   }

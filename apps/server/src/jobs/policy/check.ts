@@ -51,3 +51,10 @@ export async function policyQuestion(
     facts: body.facts ?? null,
   }
 }
+
+/** jobs.md §1.3 names the peer that does not answer; any other error goes on as it is. */
+export function unavailable(error: unknown): never {
+  if (error instanceof Fault && error.code === 'SYS_UNAVAILABLE')
+    throw new Fault('SYS_UNAVAILABLE', {}, { message: 'safety kernel unavailable', cause: error, retryAfterMs: 1000 })
+  throw error
+}

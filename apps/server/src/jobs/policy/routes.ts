@@ -1,4 +1,3 @@
-import { Fault } from '@wheelhouse/contract'
 import { jobs } from '@wheelhouse/contract/jobs/index'
 import type { PolicyCheckBody } from '@wheelhouse/contract/jobs/policy'
 import { type Bound, serve } from '../../kernel/http/index.ts'
@@ -6,14 +5,7 @@ import type { Principal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { checkResponse } from '../../kernel/policy/index.ts'
 import { bundleRoutes } from './bundle-routes.ts'
-import { policyQuestion } from './check.ts'
-
-/** jobs.md §1.3 names the peer that does not answer. */
-function unavailable(error: unknown): never {
-  if (error instanceof Fault && error.code === 'SYS_UNAVAILABLE')
-    throw new Fault('SYS_UNAVAILABLE', {}, { message: 'safety kernel unavailable', cause: error, retryAfterMs: 1000 })
-  throw error
-}
+import { policyQuestion, unavailable } from './check.ts'
 
 /** Policy as jobs.md §10 has it. */
 export const routes = (kernel: Kernel): Bound[] => [...checkRoutes(kernel), ...bundleRoutes(kernel)]
