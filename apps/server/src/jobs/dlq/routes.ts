@@ -5,21 +5,14 @@ import { sql } from '../../kernel/db/index.ts'
 import { type Bound, serve } from '../../kernel/http/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { capped, microsUpTo } from '../moments.ts'
+import { withoutZeros } from '../zero-values.ts'
 import { findLetters, type LetterRow } from './tables.ts'
 
-function entry(row: LetterRow) {
-  const { jobId, topic, status, reason, reasonCode, lastState, attempts, createdAt } = row
-  return {
-    job_id: jobId,
-    ...(topic === '' ? {} : { topic }),
-    ...(status === '' ? {} : { status }),
-    ...(reason === '' ? {} : { reason }),
-    ...(reasonCode === '' ? {} : { reason_code: reasonCode }),
-    ...(lastState === '' ? {} : { last_state: lastState }),
-    ...(attempts === 0 ? {} : { attempts }),
-    created_at: iso(createdAt),
-  }
-}
+const entry = ({ jobId, topic, status, reason, reasonCode, lastState, attempts, createdAt }: LetterRow) => ({
+  job_id: jobId,
+  ...withoutZeros({ topic, status, reason, reason_code: reasonCode, last_state: lastState, attempts }),
+  created_at: iso(createdAt),
+})
 
 const filterOf = ({ reason_code: code, topic }: { reason_code?: string; topic?: string }) => ({
   ...(code === undefined || code === '' ? {} : { reasonCode: code }),

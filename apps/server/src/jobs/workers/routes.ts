@@ -2,14 +2,7 @@ import { workers as endpoints } from '@wheelhouse/contract/jobs/workers'
 import { iso } from '../../kernel/clock/index.ts'
 import { type Bound, serve } from '../../kernel/http/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-
-/** Zero values are left out, as protobuf's JSON does (jobs.md §16). */
-const filled = <T extends Record<string, unknown>>(record: T): { [K in keyof T]?: NonNullable<T[K]> } =>
-  Object.fromEntries(
-    Object.entries(record).filter(
-      ([, value]) => value !== '' && value !== 0 && value !== false && !(Array.isArray(value) && value.length === 0),
-    ),
-  ) as { [K in keyof T]?: NonNullable<T[K]> }
+import { withoutZeros } from '../zero-values.ts'
 
 /** jobs.md §16, with the 30 seconds of its fix. */
 export const routes = ({ jobs }: Kernel): Bound[] =>
@@ -22,7 +15,7 @@ export const routes = ({ jobs }: Kernel): Bound[] =>
         .map((worker) => ({
           worker_id: worker.workerId,
           updated_at: iso(worker.seenAt),
-          ...filled({
+          ...withoutZeros({
             region: worker.region,
             type: worker.type,
             cpu_load: worker.cpuLoad,
