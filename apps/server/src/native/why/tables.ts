@@ -12,7 +12,6 @@ export interface WhyRow {
   endedAt: Instant | null
   errorCode: string | null
   errorMessage: string | null
-  principalId: string
   queueState: QueueState | null
   pool: string | null
   priority: number | null
@@ -36,7 +35,7 @@ export interface WhyRow {
 export const findWhy = (tx: Tx, id: string): Promise<WhyRow | undefined> =>
   tx.maybe<WhyRow>(sql`
     select j.id, j.state as recorded, j.updated_us as us, j.created_at as "createdAt", j.request, j.ended_at as "endedAt",
-      j.error_code as "errorCode", j.error_message as "errorMessage", j.principal_id as "principalId", q.state as "queueState", q.pool,
+      j.error_code as "errorCode", j.error_message as "errorMessage", q.state as "queueState", q.pool,
       q.priority, q.n, q.run_at as "runAt", q.attempt, q.max_attempts as "maxAttempts", q.expires_at as "expiresAt",
       q.started_at as "startedAt", q.deadline, q.worker_id as "workerId", q.park_key as "parkKey", q.constraints,
       d.decision, d.rule_id as "ruleId", d.reason, d.snapshot
@@ -69,9 +68,9 @@ export const holdersOf = (tx: Tx, key: string): Promise<{ id: string }[]> =>
 export const lastAttempt = (
   tx: Tx,
   id: string,
-): Promise<{ outcome: string; code: string; message: string; endedAt: Instant } | undefined> =>
+): Promise<{ outcome: string; message: string; endedAt: Instant } | undefined> =>
   tx.maybe(sql`
-    select outcome, error_code as code, error_message as message, ended_at as "endedAt" from job_attempts
+    select outcome, error_message as message, ended_at as "endedAt" from job_attempts
      where job_id = ${id} order by fence desc limit 1`)
 
 /** Of the one who submitted it and those behind them, who is frozen. */
