@@ -26,18 +26,18 @@ function poolsOf({ pool }: DepthRow): readonly string[] {
 export async function overview({ jobs, tenantConfig }: Kernel, tx: Tx, tenantId: string) {
   const brakes = await jobs.brakes.fresh(tenantId)
   const { pools: configured } = await tenantConfig.routing(tenantId)
-  const rows = await depths(tx)
+  const rows = Map.groupBy(await depths(tx), ({ topic }) => topic)
   const live = jobs.workers.live(tenantId)
 
   const names = new Set([
-    ...rows.map(({ topic }) => topic),
+    ...rows.keys(),
     ...Object.keys(configured?.topics ?? {}),
     ...brakes.topics.keys(),
     ...brakes.limits.keys(),
     ...live.flatMap(({ capabilities }) => capabilities.filter((each) => each.startsWith('job.'))),
   ])
   const topics = [...names].sort().map((topic) => {
-    const mine = rows.filter((row) => row.topic === topic)
+    const mine = rows.get(topic) ?? []
     const ages = mine.flatMap(({ oldest }) => oldest ?? [])
     const advertised = live.filter(({ capabilities }) => capabilities.includes(topic)).map(({ pool }) => pool)
     const pools = new Set([...mine.flatMap(poolsOf), ...(configured?.topics[topic] ?? []), ...advertised])
