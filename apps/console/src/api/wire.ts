@@ -1,5 +1,13 @@
 // The documented shapes, as far as the pages read them: fleet.md §2, jobs.md §2 to §9, platform.md §4A.
 
+import type { Heartbeat } from '@wheelhouse/contract/fleet/instances'
+import type { InstanceStatus } from '@wheelhouse/contract/fleet/words'
+
+export type { Heartbeat, InstanceStatus }
+export type { Log } from '@wheelhouse/contract/fleet/logs'
+export type { MetricPoint } from '@wheelhouse/contract/fleet/metrics'
+export type { LifecycleAction, LogLevel } from '@wheelhouse/contract/fleet/words'
+
 export interface AuthConfig {
   password_enabled: boolean
   user_auth_enabled: boolean
@@ -7,19 +15,6 @@ export interface AuthConfig {
   oidc_enabled?: boolean
   oidc_issuer?: string
   oidc_login_url?: string
-}
-
-export type InstanceStatus =
-  'RUNNING' | 'STOPPED' | 'DEPLOYING' | 'DESTROYING' | 'DESTROYED' | 'SUSPENDED' | 'ERROR' | 'UNKNOWN'
-
-export interface Heartbeat {
-  cpuPercent: number
-  memoryUsedBytes: string
-  memoryTotalBytes: string
-  diskUsedBytes: string
-  diskTotalBytes: string
-  uptimeSeconds: string
-  timestamp: string
 }
 
 export interface Instance {
@@ -56,33 +51,6 @@ export interface LatestMetric {
   loadAvg1: number | null
 }
 
-export interface MetricPoint {
-  timestamp: string
-  instanceId: string
-  cpuPercent: number
-  memUsed: string
-  memTotal: string
-  diskUsed: string
-  diskTotal: string
-  loadAvg1: number | null
-  loadAvg5: number | null
-  loadAvg15: number | null
-  netBytesSent: string | null
-  netBytesRecv: string | null
-}
-
-export type LogLevel = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR'
-
-export interface Log {
-  id: string
-  instanceId: string
-  level: LogLevel
-  source: string
-  message: string
-  metadata: Record<string, unknown> | null
-  timestamp: string
-}
-
 export interface Process {
   pid: number
   name: string
@@ -99,8 +67,6 @@ export interface InstanceEvent {
   timestamp: string
   metadata: Record<string, unknown> | null
 }
-
-export type LifecycleAction = 'suspend' | 'resume' | 'destroy' | 'backup'
 
 export interface LifecycleResult {
   message: string
