@@ -1,37 +1,22 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { Worker } from '@wheelhouse/sdk/worker'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sql } from '../../kernel/db/index.ts'
 import { capWorker } from '../../testing/cap-worker.ts'
-import { freePort } from '../../testing/postgres.ts'
+import { startRedis, type TestRedis } from '../../testing/redis.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
-let server: ChildProcess
+let server: TestRedis
 let redis: Redis
-let dir: string
-let redisUrl: string
 let world: World
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'wh-redis-'))
-  const port = await freePort()
-  server = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir],
-    { stdio: 'ignore' },
-  )
-  redis = new Redis({ host: '127.0.0.1', port, retryStrategy: () => 50 })
-  redis.on('error', () => undefined)
-  await redis.ping()
-  redisUrl = `redis://127.0.0.1:${port}`
+  server = await startRedis()
+  redis = server.redis
   world = await openWorld({
     config(config) {
-      config.redisUrl = redisUrl
+      config.redisUrl = server.url
       config.redisPointersTenant = 'shared'
     },
   })
@@ -40,11 +25,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await world.close()
-  redis.disconnect()
-  const ended = new Promise((resolve) => server.once('exit', resolve))
-  server.kill('SIGTERM')
-  await ended
-  rmSync(dir, { recursive: true, force: true })
+  await server.stop()
 })
 
 const submit = async (topic: string, as = world.a.keys.admin): Promise<string> =>
@@ -80,7 +61,7 @@ test('a worker of the reference finds the context in Redis and leaves the result
 test('the SDK goes by Redis when it is given one', async () => {
   const { token, close } = await capWorker(world, world.a, { id: 'sdk-key' })
   await close()
-  const worker = new Worker({ url: world.url, credentials: token, redisUrl, onError: () => undefined })
+  const worker = new Worker({ url: world.url, credentials: token, redisUrl: server.url, onError: () => undefined })
   worker.handle('job.redis.sdk', ({ input }) => ({ prompt: input.prompt }))
   await worker.start()
   try {

@@ -1,39 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort } from '../../testing/postgres.ts'
+import { startRedis, type TestRedis } from '../../testing/redis.ts'
 import { systemClock } from '../clock/index.ts'
 import { LimitFault, openLimits } from './limits.ts'
 
-let server: ChildProcess
-let redis: Redis
-let dir: string
+let server: TestRedis
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'wh-redis-'))
-  const port = await freePort()
-  server = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir],
-    { stdio: 'ignore' },
-  )
-  redis = new Redis({ host: '127.0.0.1', port, retryStrategy: () => 50 })
-  redis.on('error', () => undefined)
-  await redis.ping()
+  server = await startRedis()
 })
-afterAll(async () => {
-  redis.disconnect()
-  const ended = new Promise((resolve) => server.once('exit', resolve))
-  server.kill('SIGTERM')
-  await ended
-  rmSync(dir, { recursive: true, force: true })
-})
+afterAll(() => server.stop())
 
 test('replicas that share a Redis share a budget, and count for themselves while it is away', async () => {
   const facts = { ip: '127.0.0.9', principalId: 'p' }
+  const { redis } = server
   const [one, two] = [openLimits(systemClock, 1, { redis }), openLimits(systemClock, 1, { redis })]
   for (let n = 0; n < 5; n++) await Promise.all([one.take('fleet-strict', facts), two.take('fleet-strict', facts)])
   await expect(one.take('fleet-strict', facts)).rejects.toBeInstanceOf(LimitFault)
