@@ -1,11 +1,8 @@
-import { execFileSync } from 'node:child_process'
-import { generateKeyPairSync, sign } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { installPack, uninstallPack } from './install.ts'
 import { bundleOf, filesOf, installBundle, sha256Of } from '../../testing/pack-bundle.ts'
+import { installFiles, type PackParts, packOf, STEP } from '../../testing/pack-files.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { readBundle } from './archive.ts'
 
@@ -23,60 +20,8 @@ const post = (path: string, body?: unknown, as = world.a.keys.admin) =>
 const evaluate = async (topic: string, riskTags: string[] = []) =>
   (await post('/policy/evaluate', { topic, meta: { risk_tags: riskTags } })).body.decision as string
 
-interface Parts {
-  id: string
-  version?: string
-  schemas?: Record<string, object>
-  workflows?: Record<string, object>
-  pools?: object
-  timeouts?: object
-  policy?: Record<string, string>
-  more?: object
-}
-
-const STEP = { steps: { wait: { type: 'delay', delay_sec: 1 } }, name: 'w' }
-
-/** The files of a pack; YAML takes JSON. */
-function packOf({
-  id,
-  version = '1.0.0',
-  schemas = {},
-  workflows = {},
-  pools,
-  timeouts,
-  policy = {},
-  more = {},
-}: Parts) {
-  const files: Record<string, string> = {}
-  const put = (path: string, content: unknown): string => {
-    files[path] = typeof content === 'string' ? content : JSON.stringify(content)
-    return path
-  }
-  const resources = (kind: string, given: Record<string, object>) =>
-    Object.entries(given).map(([name, each], n) => ({ id: name, path: put(`${kind}/${n}.json`, each) }))
-  put('pack.yaml', {
-    metadata: { id, version },
-    compatibility: { protocolVersion: 1 },
-    resources: { schemas: resources('schemas', schemas), workflows: resources('workflows', workflows) },
-    overlays: {
-      config: [
-        ...(pools ? [{ key: 'pools', path: put('overlays/pools.yaml', pools) }] : []),
-        ...(timeouts ? [{ name: 'times', key: 'timeouts', path: put('overlays/timeouts.yaml', timeouts) }] : []),
-      ],
-      policy: Object.entries(policy).map(([name, text]) => ({ name, path: put(`overlays/${name}.policy.yaml`, text) })),
-    },
-    ...more,
-  })
-  return files
-}
-
-const install = async (
-  files: Parts | Record<string, string | Buffer>,
-  fields: Record<string, string | Uint8Array> = {},
-) =>
-  installBundle(world, await bundleOf('id' in files ? packOf(files as Parts) : (files as Record<string, string>)), {
-    fields,
-  })
+const install = (files: Parameters<typeof installFiles>[1], fields?: Record<string, string | Uint8Array>) =>
+  installFiles(world, files, fields)
 
 /** Everything that an installation could change. */
 async function everything() {
@@ -228,7 +173,7 @@ describe('overlays of the configuration', () => {
 })
 
 describe('upgrades', () => {
-  const one: Parts = {
+  const one: PackParts = {
     id: 'up',
     schemas: { 'up/A': { type: 'string' }, 'up/Old': { type: 'null' } },
     workflows: { 'up.w': STEP },
@@ -238,7 +183,7 @@ describe('upgrades', () => {
       old: 'rules: [{id: o, match: {topics: ["job.up.old"]}, decision: deny}]',
     },
   }
-  const two: Parts = {
+  const two: PackParts = {
     ...one,
     version: '1.1.0',
     schemas: { 'up/A': { type: 'number' } },
@@ -288,14 +233,14 @@ describe('upgrades', () => {
 })
 
 describe('a pack that fails half-way leaves nothing', () => {
-  const good: Parts = {
+  const good: PackParts = {
     id: 'half',
     schemas: { 'half/A': { type: 'string' } },
     workflows: { 'half.w': STEP },
     pools: { topics: { 'job.half.a': 'half' } },
     policy: { default: 'rules: [{id: r, match: {topics: ["job.half.a"]}, decision: deny}]' },
   }
-  test.each<[string, Parts, string]>([
+  test.each<[string, PackParts, string]>([
     [
       'the last schema does not compile',
       { ...good, schemas: { ...good.schemas, 'half/B': { type: 'strin' } } },
@@ -349,69 +294,6 @@ describe('a pack that fails half-way leaves nothing', () => {
   })
 })
 
-describe('what a pack may bring', () => {
-  test.each<[string, Partial<Parts>, string]>([
-    ['a topic of others', { more: { topics: [{ name: 'job.other.a' }] } }, 'must start with job.ns.'],
-    ['a schema of others', { schemas: { 'other/A': {} } }, 'must start with ns/'],
-    ['a workflow of others', { workflows: { 'other.w': STEP } }, 'must start with ns.'],
-    ['a topic of others in pools', { pools: { topics: { 'job.default': 'ns' } } }, 'must start with job.ns.'],
-    ['a pool of others', { pools: { topics: { 'job.ns.a': 'elsewhere' } } }, 'a new one must start with ns'],
-    ['more than pools in pools', { pools: { topics: {}, timeouts: {} } }, 'does not belong into a pools overlay'],
-    [
-      'a reconciler',
-      { timeouts: { reconciler: { running_timeout_seconds: 1 } } },
-      'does not belong into a timeouts overlay',
-    ],
-    ['timeouts of others', { timeouts: { workflows: { 'other.w': 1 } } }, 'must start with ns.'],
-    ['a reserved id', { id: 'secops' }, 'is reserved'],
-    ['an id with capitals', { id: 'Ns' }, 'metadata.id'],
-    ['another protocol', { more: { compatibility: { protocolVersion: 2 } } }, 'compatibility.protocolVersion'],
-    [
-      'another key of the configuration',
-      { more: { overlays: { config: [{ key: 'safety', path: 'x' }] } } },
-      'overlays.config.0.key',
-    ],
-    [
-      'another scope',
-      { more: { overlays: { config: [{ key: 'pools', scope: 'team', scope_id: 'x', path: 'x' }] } } },
-      'scope system',
-    ],
-    [
-      'a file that is not there',
-      { more: { resources: { schemas: [{ id: 'ns/A', path: 'no.json' }] } } },
-      'it has no file no.json',
-    ],
-    [
-      'a file outside',
-      { more: { resources: { schemas: [{ id: 'ns/A', path: '../../etc/passwd' }] } } },
-      'not inside the bundle',
-    ],
-  ])('not %s', async (_, parts, words) => {
-    expect(await install({ id: 'ns', ...parts })).toMatchObject({
-      status: 400,
-      body: { error: expect.stringContaining(words) },
-    })
-  })
-
-  test('a core that is too old is refused unless forced', async () => {
-    const parts = { id: 'newer', more: { compatibility: { protocolVersion: 1, minCoreVersion: 'v99.0.0-rc1' } } }
-    expect(await install(parts)).toMatchObject({
-      status: 400,
-      body: { error: expect.stringContaining('needs version v99.0.0-rc1') },
-    })
-    expect((await install(parts, { force: 'yes' })).status).toBe(200)
-  })
-
-  test('YAML that multiplies is refused', async () => {
-    const lines = ['a: &a [x, x, x, x, x, x, x, x, x]']
-    for (let n = 0; n < 8; n++) {
-      const name = String.fromCharCode(98 + n)
-      lines.push(`${name}: &${name} [${Array.from({ length: 9 }, () => `*${String.fromCharCode(97 + n)}`).join(', ')}]`)
-    }
-    expect((await install({ 'pack.yaml': lines.join('\n') })).status).toBe(400)
-  })
-})
-
 describe('doors', () => {
   test('the form says what is missing', async () => {
     const as = world.a.keys.admin
@@ -461,88 +343,12 @@ describe('doors', () => {
   })
 })
 
-describe('signatures', () => {
-  const pair = generateKeyPairSync('ed25519')
-  const other = generateKeyPairSync('ed25519')
-  const raw = pair.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)
-  const signed = (text: string, key = pair.privateKey) => sign(null, Buffer.from(text), key)
-  const trust = (data: object) => post('/config', { scope: 'system', scope_id: 'pack_trust', data })
-
-  test('a detached one counts when a trusted key made it for these bytes', async () => {
-    const bytes = await bundleOf(packOf({ id: 'sig' }))
-    expect((await installBundle(world, bytes)).body.signature).toEqual({ state: 'unsigned' })
-    for (const publicKey of [
-      raw.toString('base64'),
-      raw.toString('hex'),
-      pair.publicKey.export({ format: 'pem', type: 'spki' }),
-    ]) {
-      expect((await trust({ keys: [{ id: 'ours', publicKey }], require: true })).status).toBe(204)
-      const signature = signed(sha256Of(bytes))
-      for (const form of [signature, signature.toString('base64'), `${signature.toString('hex')}\n`])
-        expect((await installBundle(world, bytes, { fields: { signature: form } })).body.signature).toEqual({
-          state: 'verified',
-          key_id: 'ours',
-        })
-    }
-    expect((await installBundle(world, bytes)).body.error).toContain('pack signature required')
-    for (const wrong of [signed(sha256Of('other')), signed(sha256Of(bytes), other.privateKey), Buffer.from('nonsense')])
-      expect((await installBundle(world, bytes, { fields: { signature: wrong } })).body.error).toContain('not trusted')
-  })
-
-  test('one in the bundle covers all its other files', async () => {
-    const files = packOf({ id: 'sig', schemas: { 'sig/A': {} } })
-    const { contentSha256 } = await readBundle(await bundleOf(files))
-    const bytes = await bundleOf({ ...files, 'pack.sig': signed(contentSha256).toString('base64') })
-    expect((await installBundle(world, bytes)).body.signature).toEqual({ state: 'verified', key_id: 'ours' })
-    const changed = await bundleOf({
-      ...files,
-      'schemas/0.json': '{"type":"string"}',
-      'pack.sig': signed(contentSha256),
-    })
-    expect((await installBundle(world, changed, { fields: { upgrade: '1' } })).body.error).toContain('not trusted')
-    await trust({ keys: [{ id: 'ours', publicKey: raw.toString('hex') }], require: false })
-    expect((await installBundle(world, changed, { fields: { upgrade: '1' } })).body.signature).toEqual({
-      state: 'untrusted',
-    })
-    await trust({})
-  })
-
-  test('the commands of docs/packs.md make a bundle and a signature that count', async () => {
-    const [, commands = ''] = /```sh\n([^`]+)```/.exec(readFileSync(join(ROOT, 'docs/packs.md'), 'utf8')) ?? []
-    expect(commands).toContain('openssl pkeyutl -sign')
-    const folder = mkdtempSync(join(tmpdir(), 'wh-sign-'))
-    try {
-      symlinkSync(join(ROOT, 'packs'), join(folder, 'packs'))
-      execFileSync('bash', ['-euc', commands], { cwd: folder, stdio: 'pipe' })
-      const read = (name: string) => readFileSync(join(folder, name))
-      await trust({ require: true, keys: [{ id: 'documented', publicKey: read('pack-key.pub.pem').toString() }] })
-      const { body } = await installBundle(world, read('hello.tgz'), { fields: { signature: read('hello.tgz.sig') } })
-      expect(body).toMatchObject({ id: 'hello', signature: { state: 'verified', key_id: 'documented' } })
-    } finally {
-      await trust({})
-      rmSync(folder, { recursive: true, force: true })
-    }
-  })
-})
-
-test.each([
-  [
-    'an alias within its own anchor',
-    'metadata: &a {id: endless, version: "1", more: *a}\ncompatibility: {protocolVersion: 1}',
-  ],
-  ['a NUL', 'metadata: {id: nul, version: "1", title: "a\\0b"}\ncompatibility: {protocolVersion: 1}'],
-  ['half a character', 'metadata: {id: half, version: "1", title: "a\\uD800b"}\ncompatibility: {protocolVersion: 1}'],
-])('a manifest with %s is refused in words', async (_, manifest) => {
-  const answer = await install({ 'pack.yaml': manifest })
-  expect(answer).toMatchObject({ status: 400, body: { error: expect.stringContaining('pack.yaml') } })
-})
-
 test('a pack is no way around the rights to policy and configuration', async () => {
   const { kernel, a } = world
   const admin = await world.principal(a.keys.admin)
   const installer = { ...admin, roles: ['installer'], grants: [['pack:*']] }
   const request = { id: 'r', ip: '127.0.0.1', userAgent: 'test', traceId: 't' }
-  const attempt = async (parts: Parts) =>
+  const attempt = async (parts: PackParts) =>
     installPack(kernel, installer, await readBundle(await bundleOf(packOf(parts))), {
       force: false,
       upgrade: false,
