@@ -5,6 +5,7 @@ import { systemPrincipal } from '../identity/index.ts'
 import type { TenantConfig } from '../tenant-config/index.ts'
 import { Fault } from '@wheelhouse/contract'
 import type { Held } from './held.ts'
+import { dropWaiting } from './run-rows.ts'
 import { openTurns, type Turned, type TurnOptions, type TurnParts } from './turn.ts'
 
 export interface RunnerParts extends TurnParts {
@@ -132,8 +133,7 @@ export function openRunDriver(parts: RunnerParts): RunDriver {
   async function behind(known: Known): Promise<void> {
     const there = await db.tenant(known.tenantId, async (tx) => {
       if (await tx.maybe(sql`select 1 from runs where id = ${known.runId}`)) return true
-      for (const table of ['run_inbox', 'run_timers'])
-        await tx.run(sql`delete from ${sql.table(table)} where run_id = ${known.runId}`)
+      await dropWaiting(tx, known.runId)
       return false
     })
     if (there) later(known, BUSY_MS)

@@ -10,8 +10,6 @@ export interface Held {
   facts: RunFacts
   plan: Plan
   state: RunState
-  /** The context as it is stored. */
-  contextText: string
   /** It may have timers. */
   timed: boolean
   /** About how much memory it takes. */
@@ -57,7 +55,6 @@ export function heldOf(row: RunRow, plan: Plan, steps: readonly StepRun[]): Held
   return {
     facts: row,
     plan,
-    contextText: JSON.stringify(row.context),
     timed: false,
     bytes: 4096,
     state: {

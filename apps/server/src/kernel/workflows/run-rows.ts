@@ -52,12 +52,8 @@ export const findRun = (tx: Tx, id: string): Promise<RunRow | undefined> =>
   tx.maybe<RunRow>(sql`select ${runColumns} from runs where id = ${id}`)
 
 /** The head of a run's row, locked: undefined when it is not there, or (`skip`) when somebody else has it. */
-export const lockRun = (
-  tx: Tx,
-  id: string,
-  skip: boolean,
-): Promise<{ writeNo: number; nextSeq: number; status: RunStatus } | undefined> =>
-  tx.maybe(sql`select write_no as "writeNo", next_seq as "nextSeq", status from runs where id = ${id}
+export const lockRun = (tx: Tx, id: string, skip: boolean): Promise<{ writeNo: number; nextSeq: number } | undefined> =>
+  tx.maybe(sql`select write_no as "writeNo", next_seq as "nextSeq" from runs where id = ${id}
     for update ${skip ? sql`skip locked` : sql``}`)
 
 export async function insertRun(tx: Tx, run: RunRow): Promise<void> {
@@ -196,12 +192,21 @@ export const dropTimers = (tx: Tx, runId: string, steps: readonly string[] | und
     ? tx.query(`delete from run_timers where run_id = $1`, [runId])
     : tx.query(`delete from run_timers where run_id = $1 and step_key = any($2::text[])`, [runId, steps])
 
-/** Jobs to be cancelled after this commit. */
-export const noteCancels = (tx: Tx, runId: string, jobIds: readonly string[], reason: string): Promise<unknown> =>
-  tx.query(
-    `insert into run_cancels (tenant_id, job_id, run_id, reason) select $1, job, $2, $3 from unnest($4::text[]) as c(job) on conflict do nothing`,
-    [tx.tenantId, runId, reason, jobIds],
+/** Drops what waits for a run that is removed: no foreign key takes it along. */
+export async function dropWaiting(tx: Tx, runId: string): Promise<void> {
+  await tx.query(`delete from run_inbox where run_id = $1`, [runId])
+  await dropTimers(tx, runId, undefined)
+}
+
+/** Jobs to be cancelled after this commit, each with its reason. */
+export async function noteCancels(tx: Tx, runId: string, reasons: ReadonlyMap<string, string>): Promise<void> {
+  if (reasons.size === 0) return
+  await tx.query(
+    `insert into run_cancels (tenant_id, job_id, run_id, reason)
+     select $1, job, $2, reason from unnest($3::text[], $4::text[]) as c(job, reason) on conflict do nothing`,
+    [tx.tenantId, runId, [...reasons.keys()], [...reasons.values()]],
   )
+}
 
 /** Plans do not change once they are saved. */
 const plans = new LRUCache<string, Plan>({ max: 500 })

@@ -25,7 +25,7 @@ import {
   writeRun,
 } from './run-rows.ts'
 import { showChange, tellStatus } from './run-news.ts'
-import type { Effect, RunEvent, RunStatus, StepRun, TimelineEvent } from './state.ts'
+import type { Effect, RunEvent, RunState, RunStatus, StepRun, TimelineEvent } from './state.ts'
 import { stepJob } from './step-job.ts'
 import { askForStep, stepReference } from './step-approval.ts'
 import { jobEnds } from './step-result.ts'
@@ -123,6 +123,7 @@ class Turning {
   readonly #now: Instant
   readonly #before = new Map<string, StepRun>()
   readonly #statusBefore: RunStatus
+  readonly #contextBefore: RunState['context']
   readonly #timeline: TimelineEvent[] = []
   readonly #submits: Extract<Effect, { kind: 'submit' }>[] = []
   readonly #timers = new Map<string, TimerRow & { at: Instant }>()
@@ -148,6 +149,7 @@ class Turning {
     this.#held = held
     this.#now = parts.clock.now()
     this.#statusBefore = held.state.status
+    this.#contextBefore = held.state.context
     this.#nextSeq = head.nextSeq
     this.writeNo = head.writeNo
     for (const [key, step] of held.state.steps) this.#before.set(key, copyOf(step))
@@ -440,14 +442,13 @@ class Turning {
     const tx = this.#tx
     const { state, facts } = this.#held
     await this.#writeSteps()
-    const contextText = jsonb(state.context)
-    const context = contextText === this.#held.contextText ? undefined : contextText
+    // Never changed in place: another one is new.
+    const context = state.context === this.#contextBefore ? undefined : jsonb(state.context)
     const changed =
       this.#wrote || state.status !== this.#statusBefore || context !== undefined || this.#timeline.length > 0
     const ended = runEnded(state) && !TERMINAL.has(this.#statusBefore)
     if (changed) {
       this.writeNo += 1
-      this.#held.contextText = contextText
       this.#nextSeq = await writeRun(tx, state, {
         writeNo: this.writeNo,
         nextSeq: this.#nextSeq,
@@ -459,13 +460,7 @@ class Turning {
       })
     } else if (inbox.length > 0) await clearInbox(tx, state.id, inbox)
     await this.#writeTimers(ended)
-    for (const reason of new Set(this.#cancels.values()))
-      await noteCancels(
-        tx,
-        state.id,
-        [...this.#cancels].flatMap(([job, why]) => (why === reason ? [job] : [])),
-        reason,
-      )
+    await noteCancels(tx, state.id, this.#cancels)
     if (state.status !== this.#statusBefore) await tellStatus(tx, this.#held, this.#statusBefore, this.#now)
     if (this.#alerts.length > 0) await this.#sendAlerts()
     for (const [key, step] of state.steps) if (isChild(step)) state.steps.delete(key)

@@ -13,7 +13,7 @@ import { TERMINAL } from './event-turn.ts'
 import { freshSteps, heldOf } from './held.ts'
 import { ancestorsOf } from './plan-ancestors.ts'
 import type { Plan } from './plan.ts'
-import { findRun, insertRun, planOf, type RunRow, tellRun } from './run-rows.ts'
+import { dropWaiting, findRun, insertRun, planOf, type RunRow, tellRun } from './run-rows.ts'
 import type { StepRun } from './state.ts'
 import { stepOf, topSteps } from './step-rows.ts'
 import { inputProblem, newestPlan } from './sub-run.ts'
@@ -142,7 +142,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
     given: Partial<RunRow> & Pick<RunRow, 'workflowId' | 'revision' | 'input' | 'dryRun' | 'teamId'>,
     steps?: readonly StepRun[],
   ): Promise<string> {
-    const id = given.id ?? ids.next()
+    const id = ids.next()
     const now = clock.now()
     const dry: Record<string, string> = given.dryRun ? { dry_run: 'true' } : {}
     const row: RunRow = {
@@ -236,7 +236,6 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
         const input = edited ?? old.input
         const problem = inputProblem(plan, input)
         if (problem !== undefined) throw bad(`input schema validation failed: ${problem}`)
-        const runId = ids.next()
         // Its steps stand as succeeded, approvals too, and none of them was executed.
         if (old.dryRun && fromStep !== undefined)
           throw bad('a dry run has executed nothing; rerun it from the beginning')
@@ -247,7 +246,6 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
         const { rerun_step: _step, dry_run: _dry, ...metadata } = old.metadata
         const { dry_run: _label, ...labels } = old.labels
         const row = {
-          id: runId,
           workflowId: old.workflowId,
           revision,
           input,
@@ -259,8 +257,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
           rerunOf: oldId,
           rerunStep: fromStep ?? null,
         }
-        if (kept === undefined) return { runId: await begin(tx, principal, plan, row) }
-        const steps = freshSteps(plan).map((fresh) => kept.get(fresh.key) ?? fresh)
+        const steps = kept && freshSteps(plan).map((fresh) => kept.get(fresh.key) ?? fresh)
         return { runId: await begin(tx, principal, plan, row, steps) }
       })
     },
@@ -324,8 +321,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
         events: [{ kind: 'cancel', reason: 'workflow run deleted' }],
       })
       if (!turned) return false
-      for (const table of ['run_inbox', 'run_timers'])
-        await tx.run(sql`delete from ${sql.table(table)} where run_id = ${runId}`)
+      await dropWaiting(tx, runId)
       return (await tx.run(sql`delete from runs where id = ${runId}`)) > 0
     },
 
