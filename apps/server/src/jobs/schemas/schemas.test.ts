@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { putSchema, validateSchema } from '../../kernel/schemas/index.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
 let world: World
@@ -60,18 +59,4 @@ test('a tenant neither sees nor reaches another’s schemas; readers do not writ
     const denied = await world.call('DELETE', '/api/v1/schemas/own/One', { as: world.a.keys[role] })
     expect(denied.status).toBe(403)
   }
-})
-
-test('values are held against the registry as it stands, and a written schema wins over an id', async () => {
-  const { db, clock } = world.kernel
-  await db.tenant(world.a.id, async (tx) => {
-    await putSchema(tx, clock.now(), 'v/Number', { type: 'number' })
-    expect(await validateSchema(tx, { id: 'v/Number' }, 'a')).toEqual([{ path: '', message: 'must be number' }])
-    expect(await validateSchema(tx, { id: 'v/Number' }, 1)).toEqual([])
-    await putSchema(tx, clock.now(), 'v/Number', { type: 'string' })
-    expect(await validateSchema(tx, { id: 'v/Number' }, 'a')).toEqual([])
-    expect(await validateSchema(tx, { id: 'v/Number', schema: { type: 'boolean' } }, 'a')).toHaveLength(1)
-    expect(await validateSchema(tx, {}, 'a')).toEqual([])
-    await expect(validateSchema(tx, { id: 'v/None' }, 1)).rejects.toThrow('load schema v/None: schema not found')
-  })
 })

@@ -116,6 +116,16 @@ export function compileSchema(schema: unknown, mostMs = COMPILE_MS): CompiledSch
   return known
 }
 
+/** The same as a value: a schema, or what keeps it from being one. */
+export function compiledOr(schema: unknown, mostMs?: number): CompiledSchema | string {
+  try {
+    return compileSchema(schema, mostMs)
+  } catch (error) {
+    if (error instanceof Fault) return error.message
+    throw error
+  }
+}
+
 /** A schema of our own: without limits, since a machine that is busy at the start must not make it fail. */
 export function compileOwn(schema: object): CompiledSchema {
   const engine = new ENGINES['2020-12'](options)

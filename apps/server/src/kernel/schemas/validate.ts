@@ -1,27 +1,9 @@
-import { Fault } from '@wheelhouse/contract'
 import { LRUCache } from 'lru-cache'
 import { sql, type Tx } from '../db/index.ts'
-import { type CompiledSchema, compileSchema, type SchemaProblem } from './compile.ts'
-
-/** A schema that is written where it is used, and one of the registry. The one that is written wins (jobs.md §23). */
-export interface SchemaReference {
-  schema?: unknown
-  id?: string | undefined
-}
+import { type CompiledSchema, compiledOr } from './compile.ts'
 
 /** Of the registry, by the hash of what is stored, so that a replaced schema is never taken for the one before. */
 const byHash = new LRUCache<string, CompiledSchema>({ max: 500 })
-
-/**
- * Holds a value against a schema: nothing when it fits, or when neither schema nor id is given. Throws RES_NOT_FOUND
- * (`load schema <id>: schema not found`) for an id that nothing bears, VAL_SCHEMA for a written schema that does not compile.
- */
-export async function validateSchema(tx: Tx, reference: SchemaReference, value: unknown): Promise<SchemaProblem[]> {
-  const { schema, id = '' } = reference
-  if (schema !== undefined && schema !== null) return compileSchema(schema).problems(value)
-  if (id === '') return []
-  return (await registered(tx, id)).problems(value)
-}
 
 /** Registered schemas by their ids, or why one cannot be used. Two statements at most, however many there are. */
 export async function registeredSchemas(
@@ -51,9 +33,11 @@ export async function registeredSchemas(
   for (const { schema, sha256 } of bodies) {
     if (made.has(sha256)) continue
     const left = until - performance.now()
-    if (left <= 0) made.set(sha256, 'the schemas that the workflow names take too long to compile together')
-    else made.set(sha256, compiledOr(JSON.parse(schema), left))
-    const compiled = made.get(sha256)
+    const compiled =
+      left > 0
+        ? compiledOr(JSON.parse(schema), left)
+        : 'the schemas that the workflow names take too long to compile together'
+    made.set(sha256, compiled)
     if (typeof compiled === 'object') byHash.set(sha256, compiled)
   }
   return new Map(
@@ -63,25 +47,3 @@ export async function registeredSchemas(
 
 /** Of one turn of a run; what is compiled stays compiled, so that the next one gets further. */
 const COMPILE_TOGETHER_MS = 3_000
-
-function compiledOr(schema: unknown, mostMs: number): CompiledSchema | string {
-  try {
-    return compileSchema(schema, mostMs)
-  } catch (error) {
-    if (error instanceof Fault) return error.message
-    throw error
-  }
-}
-
-async function registered(tx: Tx, id: string): Promise<CompiledSchema> {
-  const head = await tx.maybe<{ sha256: string }>(sql`select sha256 from json_schemas where id = ${id}`)
-  const known = head && byHash.get(head.sha256)
-  if (known) return known
-  const row = await tx.maybe<{ schema: string; sha256: string }>(
-    sql`select schema, sha256 from json_schemas where id = ${id}`,
-  )
-  if (!row) throw new Fault('RES_NOT_FOUND', { id }, { message: `load schema ${id}: schema not found` })
-  const made = compileSchema(JSON.parse(row.schema))
-  byHash.set(row.sha256, made)
-  return made
-}

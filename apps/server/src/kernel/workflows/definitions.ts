@@ -6,7 +6,7 @@ import { publish } from '../events/index.ts'
 import { actorOf, type Principal } from '../identity/index.ts'
 import { microseconds } from '../jobs/index.ts'
 import { contentHash } from '../policy/index.ts'
-import { compileSchema } from '../schemas/index.ts'
+import { compiledOr } from '../schemas/index.ts'
 import { compileDefinition } from './compile.ts'
 import type { Problem } from './definition.ts'
 import { parseDefinition } from './parse-definition.ts'
@@ -87,13 +87,8 @@ function schemaProblems(schema: unknown, path: string, until: number): Problem[]
     const message = `the schemas of the workflow take more than ${COMPILE_TOGETHER_MS / 1000} s to compile together; make them simpler`
     return [{ path, message, code: 'schema_invalid' }]
   }
-  try {
-    compileSchema(schema, left)
-    return []
-  } catch (error) {
-    if (error instanceof Fault) return [{ path, message: error.message, code: 'schema_invalid' }]
-    throw error
-  }
+  const made = compiledOr(schema, left)
+  return typeof made === 'string' ? [{ path, message: made, code: 'schema_invalid' }] : []
 }
 
 const textOr = (given: unknown, before: string | undefined): string =>

@@ -1,7 +1,6 @@
-import { Fault } from '@wheelhouse/contract'
 import { ids, type Instant } from '../clock/index.ts'
 import type { Tx } from '../db/index.ts'
-import { type CompiledSchema, compileSchema, describeProblems, registeredSchemas } from '../schemas/index.ts'
+import { compiledOr, describeProblems, registeredSchemas } from '../schemas/index.ts'
 import type { Plan } from './plan.ts'
 import type { World } from './world.ts'
 
@@ -26,21 +25,11 @@ export async function worldFor(tx: Tx, plan: Plan, now: Instant): Promise<World>
     now,
     newId: () => ids.next(),
     validate({ inline, id }, value) {
-      const schema = inline !== undefined && inline !== null ? compiled(inline) : id ? registered.get(id) : undefined
+      const schema = inline !== undefined && inline !== null ? compiledOr(inline) : id ? registered.get(id) : undefined
       if (schema === undefined) return undefined
       if (typeof schema === 'string') return schema
       const problems = schema.problems(value)
       return problems.length === 0 ? undefined : describeProblems(problems)
     },
-  }
-}
-
-/** A schema, or what keeps it from being one. */
-function compiled(schema: unknown): CompiledSchema | string {
-  try {
-    return compileSchema(schema)
-  } catch (error) {
-    if (error instanceof Fault) return error.message
-    throw error
   }
 }
