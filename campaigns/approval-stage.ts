@@ -3,7 +3,6 @@ import { Type } from 'typebox'
 import type { JobRequest as Packet } from '../packages/contract/src/proto/cap_pb.ts'
 import { sql } from '../apps/server/src/kernel/db/index.ts'
 import type { Verb } from '../apps/server/src/kernel/jobs/index.ts'
-import { putDocument } from '../apps/server/src/kernel/policy/index.ts'
 import { capWorker, type CapWorker } from '../apps/server/src/testing/cap-worker.ts'
 import type { World } from '../apps/server/src/testing/world.ts'
 import type { People } from './approval-people.ts'
@@ -125,11 +124,7 @@ export class Stage {
   async publish(rules: readonly string[]): Promise<void> {
     this.#rules.unshift(...rules)
     const content = ['version: "1"', 'rules:', ...this.#rules.map((rule) => `  - ${rule}`), ...STANDING].join('\n')
-    const { kernel, a } = this.world
-    await kernel.db.tenant(a.id, (tx) =>
-      putDocument(tx, kernel.clock.now(), { id: 'secops/integrity', content, enabled: true }),
-    )
-    await kernel.policy.changed(a.id)
+    await this.world.publish('secops/integrity', content)
   }
 
   /** Alice asks. Returns the job and the digest of exactly what she asked for. */

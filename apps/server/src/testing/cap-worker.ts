@@ -1,4 +1,4 @@
-import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import {
   BusPacketSchema,
@@ -23,6 +23,17 @@ export interface CapWorker {
   heartbeat(more?: MessageInitShape<typeof HeartbeatSchema>): void
   send(subject: string, payload: NonNullable<MessageInitShape<typeof BusPacketSchema>['payload']>): void
   close(): Promise<void>
+}
+
+/** A plain NATS client with the credential of a key. */
+export async function connectAs(world: World, token: string): Promise<NatsConnection> {
+  const { kernel } = world
+  const { jwt, seed, inboxPrefix } = await kernel.identity.natsCredential(await world.principal(token))
+  return connect({
+    servers: kernel.natsUrls.client,
+    authenticator: jwtAuthenticator(jwt, new TextEncoder().encode(seed)),
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+  })
 }
 
 /** A CAP worker made of a plain NATS client and protobuf, with the credential of a key with `job.` patterns. */
@@ -51,13 +62,7 @@ export async function capWorker(
       sub: { allow: ['job.>', 'worker.>', 'sys.job.cancel'] },
     }),
   )
-  const credential = await kernel.identity.natsCredential(await world.principal(token))
-  const creds = `-----BEGIN NATS USER JWT-----\n${credential.jwt}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n${credential.seed}\n------END USER NKEY SEED------\n`
-  const connection = await connect({
-    servers: kernel.natsUrls.client,
-    authenticator: credsAuthenticator(new TextEncoder().encode(creds)),
-    ...(credential.inboxPrefix === undefined ? {} : { inboxPrefix: credential.inboxPrefix }),
-  })
+  const connection = await connectAs(world, token)
   const worker: CapWorker = {
     connection,
     token,

@@ -1,5 +1,4 @@
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
-import { createKey, createUser } from '../kernel/identity/index.ts'
 import { expect } from 'vitest'
 import { type CapWorker, capWorker } from './cap-worker.ts'
 import { type Answer, openWorld, type World, type WorldOptions } from './world.ts'
@@ -23,8 +22,6 @@ export interface Runs {
   decide(workflow: string, run: string, step: string, body: unknown, as?: string): Promise<Answer>
   /** Types of the run's timeline, in order. */
   timeline(run: string): Promise<string[]>
-  /** A key of another person with these roles. */
-  person(name: string, role: string): Promise<string>
   close(): Promise<void>
 }
 
@@ -88,15 +85,6 @@ export async function openRuns(options: WorldOptions = {}): Promise<Runs> {
     async timeline(run) {
       const { body } = await call('GET', `/api/v1/workflow-runs/${run}/timeline?limit=1000`)
       return body.map((event: { type: string }) => event.type)
-    },
-    async person(name, role) {
-      const now = world.kernel.clock.now()
-      return world.kernel.db.auth(async (tx) => {
-        const facts = { tenantId: world.a.id, username: name, password: 'Test-password-1', role }
-        const user = await createUser(tx, now, facts)
-        const key = { tenantId: world.a.id, ownerId: user.id, name, roles: [role], admin: role === 'admin' }
-        return (await createKey(tx, now, key)).token
-      })
     },
     async close() {
       await worker.close()

@@ -14,7 +14,7 @@ import type { HttpServer } from '../kernel/http/index.ts'
 import { bindRole, createKey, createTenant, createUser, type Principal } from '../kernel/identity/index.ts'
 import { prepareDataFolder } from '../kernel/managed/index.ts'
 import { type Kernel, openKernel } from '../kernel/kernel.ts'
-import { installDefaultPolicy } from '../kernel/policy/index.ts'
+import { installDefaultPolicy, putDocument } from '../kernel/policy/index.ts'
 import { type NatsFixture, startNats } from './nats.ts'
 import type { PostgresFacts } from './postgres.ts'
 
@@ -53,6 +53,8 @@ export interface World {
   call(method: string, path: string, options?: CallOptions): Promise<Answer>
   /** Somebody else: a new user of a tenant, with a key of theirs. The built-in keys all belong to one person. */
   person(tenant: TestTenant, name: string, role?: string): Promise<string>
+  /** Puts a policy document of tenant a in its place, in force when this resolves. */
+  publish(id: string, content: string): Promise<void>
   /** The principal behind a key. */
   principal(key: string): Promise<Principal>
   close(): Promise<void>
@@ -138,6 +140,10 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
         return (await createKey(tx, now, { tenantId: tenant.id, ownerId: user.id, name, admin: true })).token
       })
     },
+    async publish(id, content) {
+      await kernel.db.tenant(a.id, (tx) => putDocument(tx, kernel.clock.now(), { id, content, enabled: true }))
+      await kernel.policy.changed(a.id)
+    },
     async call(method, path, { as = a.keys.admin, body, headers = {} } = {}) {
       const response = await fetch(`${url}${path}`, {
         method,
@@ -159,6 +165,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** A second kernel on the world's database, bus and clock, as another replica has it. It is not started; whoever opens it closes it. */
+export function openReplica({ kernel, databaseUrl }: World): Promise<Kernel> {
+  const { config, natsUrls, bus, log, clock } = kernel
+  return openKernel({ config, databaseUrl, nats: { url: natsUrls.client, keys: bus.keys }, log, clock })
 }
 
 function parsed(text: string): unknown {

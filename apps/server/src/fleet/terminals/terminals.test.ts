@@ -4,7 +4,6 @@ import { WebSocket } from 'ws'
 import { RealAgent, until } from '../../testing/agents.ts'
 import { enrolAgent } from '../../kernel/agents/index.ts'
 import { sql } from '../../kernel/db/index.ts'
-import { createKey, createUser } from '../../kernel/identity/index.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { closeForgotten } from './tables.ts'
 
@@ -115,10 +114,7 @@ test('a terminal is opened, used, left, found again as it was, and ends with its
 
 test('only its owner attaches, and only its owner ends it', async () => {
   const { body } = await open('shell')
-  const stranger = await world.kernel.db.auth(async (tx) => {
-    const user = await createUser(tx, Date.now(), { tenantId: world.a.id, username: 'stranger', role: 'developer' })
-    return (await createKey(tx, Date.now(), { tenantId: world.a.id, ownerId: user.id, name: 'k' })).token
-  })
+  const stranger = await world.person(world.a, 'stranger', 'developer')
   const other = await attach(body.websocketUrl, stranger)
   expect(await other.end()).toBe(4001)
   const path = `/api/v1/instances/shell/terminal/${body.sessionId}`

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { capWorker, type CapWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { sql } from '../../kernel/db/index.ts'
-import { putDocument } from '../../kernel/policy/index.ts'
 
 let world: World
 let worker: CapWorker
@@ -111,14 +110,10 @@ test('deleting an entry leaves the job, and is repeatable', async () => {
 })
 
 test('every way to end without success leaves exactly one entry, and cancelling none', async () => {
-  await world.kernel.db.tenant(world.a.id, (tx) =>
-    putDocument(tx, world.kernel.clock.now(), {
-      id: 'secops/dlq',
-      content: `version: "1"\nrules:\n  - {id: no, match: {topics: [job.no]}, decision: deny, reason: never}\n  - {id: ask, match: {topics: [job.ask]}, decision: require_approval, approval: {allow_self: true}}\n`,
-      enabled: true,
-    }),
+  await world.publish(
+    'secops/dlq',
+    `version: "1"\nrules:\n  - {id: no, match: {topics: [job.no]}, decision: deny, reason: never}\n  - {id: ask, match: {topics: [job.ask]}, decision: require_approval, approval: {allow_self: true}}\n`,
   )
-  await world.kernel.policy.changed(world.a.id)
   const ask = await submit({ topic: 'job.ask' })
   await world.call('POST', `/api/v1/approvals/${ask}/reject`, { body: { reason: 'not today' } })
   const expected = {

@@ -1,7 +1,6 @@
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { putDocument } from '../../kernel/policy/index.ts'
 import { capWorker, type CapWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
@@ -27,11 +26,9 @@ beforeAll(async () => {
     },
   })
   bob = await world.person(world.a, 'bob')
-  await world.kernel.db.tenant(world.a.id, (tx) =>
-    putDocument(tx, world.kernel.clock.now(), {
-      id: 'secops/test',
-      enabled: true,
-      content: `version: "1"
+  await world.publish(
+    'secops/test',
+    `version: "1"
 rules:
   - {id: ask, match: {topics: [job.held]}, decision: require_approval, reason: needs a look}
   - id: no
@@ -41,9 +38,7 @@ rules:
     remediations: [{id: softer, title: Do it softly, replacement_topic: job.echo, add_labels: {soft: "yes"}}]
   - {id: limits, match: {topics: [job.limited]}, decision: allow, constraints: {budgets: {max_runtime_ms: 1000}}}
 `,
-    }),
   )
-  await world.kernel.policy.changed(world.a.id)
 })
 afterAll(async () => {
   await worker.close()

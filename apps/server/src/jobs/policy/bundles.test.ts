@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openKernel } from '../../kernel/kernel.ts'
 import { putDocument } from '../../kernel/policy/index.ts'
-import { openWorld, type World } from '../../testing/world.ts'
+import { openReplica, openWorld, type World } from '../../testing/world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -242,14 +241,7 @@ describe('history', () => {
 })
 
 test('a change counts on another replica within a moment, without waiting for its sweep', async () => {
-  const { config, natsUrls, bus, log, clock } = world.kernel
-  const replica = await openKernel({
-    config,
-    databaseUrl: world.databaseUrl,
-    nats: { url: natsUrls.client, keys: bus.keys },
-    log,
-    clock,
-  })
+  const replica = await openReplica(world)
   try {
     const there = async () => (await replica.policy.evaluate(world.a.id, { topic: 'job.everywhere' })).ruleId
     expect(await there()).toBe('')

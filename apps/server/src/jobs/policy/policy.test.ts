@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { putDocument } from '../../kernel/policy/index.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
 const POLICY = `
@@ -23,10 +22,7 @@ rules:
 let world: World
 beforeAll(async () => {
   world = await openWorld()
-  await world.kernel.db.tenant(world.a.id, (tx) =>
-    putDocument(tx, world.kernel.clock.now(), { id: 'secops/test', content: POLICY, enabled: true }),
-  )
-  await world.kernel.policy.changed(world.a.id)
+  await world.publish('secops/test', POLICY)
 })
 afterAll(() => world.close())
 

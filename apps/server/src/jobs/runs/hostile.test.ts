@@ -240,7 +240,7 @@ test('an approval does not count for a rerun with another input, or by somebody 
   })
   expect((await runs.decide(workflow, edited.body.run_id, 'approve', { approved: true })).status).toBe(204)
   expect((await runs.until(edited.body.run_id, 'succeeded')).steps.deploy.output.got).toEqual({ n: 2 })
-  const other = await rerun({ from_step: 'deploy' }, await runs.person('other', 'operator'))
+  const other = await rerun({ from_step: 'deploy' }, await runs.world.person(runs.world.a, 'other', 'operator'))
   expect((await runs.until(other.body.run_id, 'waiting')).steps.approve.status).toBe('waiting')
   expect(await rerun({ from_step: 'after', input: { n: 3 } })).toMatchObject({
     status: 400,

@@ -1,11 +1,10 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { connect, credsAuthenticator } from '@nats-io/transport-node'
 import { fromBinary } from '@bufbuild/protobuf'
 import { BusPacketSchema } from '@wheelhouse/contract/proto/cap_pb'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createKey } from '../../kernel/identity/index.ts'
-import { putDocument } from '../../kernel/policy/index.ts'
+import { connectAs } from '../../testing/cap-worker.ts'
 import { openRuns, type Runs } from '../../testing/runs.ts'
 
 let runs: Runs
@@ -128,13 +127,7 @@ test('notify tells the tenant’s own subjects and goes on', async () => {
       sub: { allow: ['sys.workflow.event'] },
     }),
   )
-  const { jwt, seed, inboxPrefix } = await kernel.identity.natsCredential(await runs.world.principal(token))
-  const creds = `-----BEGIN NATS USER JWT-----\n${jwt}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`
-  const bus = await connect({
-    servers: kernel.natsUrls.client,
-    authenticator: credsAuthenticator(new TextEncoder().encode(creds)),
-    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
-  })
+  const bus = await connectAs(runs.world, token)
   const alerts: { level: string; message: string; traceId: string }[] = []
   bus.subscribe('sys.workflow.event', {
     callback: (_error, message) => {
@@ -267,7 +260,8 @@ test('a failing child ends its siblings at once, unless the step says otherwise'
 })
 
 test('approvals take as many people of the named roles as they ask for, each once', async () => {
-  const [anna, ben] = [await runs.person('anna', 'operator'), await runs.person('ben', 'approver')]
+  const { world } = runs
+  const [anna, ben] = [await world.person(world.a, 'anna', 'operator'), await world.person(world.a, 'ben', 'approver')]
   const steps = {
     ask: { type: 'approval', approval: { required: 2, roles: ['operator', 'approver'], separation_of_duties: true } },
   }
@@ -320,25 +314,21 @@ test('inputs and outputs are held against schemas, written ones and registered o
 })
 
 test('a step that policy denies fails with its reason, one that it holds waits in the inbox', async () => {
-  const { a, kernel } = runs.world
-  await kernel.db.tenant(a.id, (tx) =>
-    putDocument(tx, kernel.clock.now(), {
-      id: 'secops/test',
-      enabled: true,
-      content: `version: "1"
+  const { world } = runs
+  await world.publish(
+    'secops/test',
+    `version: "1"
 rules:
   - {id: no, match: {topics: [job.denied]}, decision: deny, reason: not here}
   - {id: ask, match: {topics: [job.count]}, decision: require_approval, reason: look first}
 `,
-    }),
   )
-  await kernel.policy.changed(a.id)
   const denied = await ran({ work: { topic: 'job.denied' } }, {}, 'failed')
   expect(denied.error.message).toContain('not here')
   const run = await runs.start(await runs.save({ work: { topic: 'job.count' } }))
   const jobId = `${run}:work@1`
   expect((await runs.call('GET', `/api/v1/jobs/${jobId}`)).body.state).toBe('APPROVAL_REQUIRED')
-  const carl = await runs.person('carl', 'admin')
+  const carl = await world.person(world.a, 'carl', 'admin')
   expect((await runs.call('POST', `/api/v1/approvals/${encodeURIComponent(jobId)}/approve`, {}, carl)).status).toBe(200)
   await runs.until(run, 'succeeded')
 })

@@ -1,8 +1,7 @@
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { openWorld, type World } from '../../testing/world.ts'
+import { openReplica, openWorld, type World } from '../../testing/world.ts'
 import { sql } from '../db/index.ts'
-import { openKernel } from '../kernel.ts'
 import { createKey, type NewKey } from './keys.ts'
 import { holds, type Principal } from './principal.ts'
 import { openSession } from './sessions.ts'
@@ -119,14 +118,7 @@ describe('a principal', () => {
 })
 
 test('another replica stops trusting what it remembers when rights change here', async () => {
-  const { config, natsUrls, bus, log, clock } = world.kernel
-  const replica = await openKernel({
-    config,
-    databaseUrl: world.databaseUrl,
-    nats: { url: natsUrls.client, keys: bus.keys },
-    log,
-    clock,
-  })
+  const replica = await openReplica(world)
   try {
     const user = await newUser('replicated', 'viewer')
     const { token } = await newKey(user.id)

@@ -4,7 +4,6 @@ import { capWorker, type CapWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 import { sql } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
-import { putDocument } from '../policy/index.ts'
 import type { Verb } from './verb.ts'
 
 let world: World
@@ -35,10 +34,7 @@ const person = async (name: string): Promise<Principal> => world.principal(await
 
 async function policy(rules: string): Promise<void> {
   const content = `version: "1"\nrules:\n${rules}`
-  await world.kernel.db.tenant(world.a.id, (tx) =>
-    putDocument(tx, world.kernel.clock.now(), { id: 'secops/test', content, enabled: true }),
-  )
-  await world.kernel.policy.changed(world.a.id)
+  await world.publish('secops/test', content)
 }
 
 const hold = (more = ''): string =>

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { putDocument } from '../../kernel/policy/index.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
 let world: World
@@ -29,14 +28,10 @@ test('is one document: the process, requests by declared route, and the referenc
 })
 
 test('counts jobs by topic as they come and end', async () => {
-  await world.kernel.db.tenant(world.a.id, (tx) =>
-    putDocument(tx, world.kernel.clock.now(), {
-      id: 'secops/metrics',
-      content: 'rules: [{ id: no, match: { topics: [job.metrics.no] }, decision: deny, reason: no }]',
-      enabled: true,
-    }),
+  await world.publish(
+    'secops/metrics',
+    'rules: [{ id: no, match: { topics: [job.metrics.no] }, decision: deny, reason: no }]',
   )
-  await world.kernel.policy.changed(world.a.id)
   const principal = await world.principal(world.a.keys.admin)
   await world.kernel.jobs.submitBatched(principal, {
     request: { topic: 'job.metrics.no', tenant: principal.tenantSlug, principalId: principal.subject },

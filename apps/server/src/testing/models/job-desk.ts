@@ -2,9 +2,8 @@ import { create } from '@bufbuild/protobuf'
 import { Fault } from '@wheelhouse/contract'
 import { JobResultSchema, JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { Type } from 'typebox'
-import { createKey, createUser, type Principal } from '../../kernel/identity/index.ts'
+import type { Principal } from '../../kernel/identity/index.ts'
 import type { Ended, Run, Verb } from '../../kernel/jobs/index.ts'
-import { putDocument } from '../../kernel/policy/index.ts'
 import { capWorker, type CapWorker } from '../cap-worker.ts'
 import type { World } from '../world.ts'
 
@@ -63,15 +62,15 @@ export class JobDesk {
 
   static async open(world: World): Promise<JobDesk> {
     const { kernel, a } = world
-    const ann = await world.principal(a.keys.admin)
-    const [bob, cat] = [await person(world, 'bob'), await person(world, 'cat')]
+    const [ann, bob, cat] = [
+      await world.principal(a.keys.admin),
+      await world.principal(await world.person(a, 'bob')),
+      await world.principal(await world.person(a, 'cat')),
+    ]
     const desk = new JobDesk(world, { ann, bob, cat })
     kernel.jobs.register(desk.verbs.act)
     kernel.jobs.register(desk.verbs.actAsk)
-    await kernel.db.tenant(a.id, (tx) =>
-      putDocument(tx, kernel.clock.now(), { id: 'secops/model', content: POLICY, enabled: true }),
-    )
-    await kernel.policy.changed(a.id)
+    await world.publish('secops/model', POLICY)
     const { status } = await world.call('POST', '/api/v1/config', {
       body: {
         scope: 'system',
@@ -185,18 +184,4 @@ export class JobDesk {
     this.sendResult(submitted.jobId, JobStatus.SUCCEEDED, fence)
     await this.world.kernel.jobs.wait(this.world.a.id, submitted.jobId, ARRIVAL_MS)
   }
-}
-
-async function person({ kernel, a, principal }: World, name: string): Promise<Principal> {
-  const now = kernel.clock.now()
-  const token = await kernel.db.auth(async (tx) => {
-    const user = await createUser(tx, now, {
-      tenantId: a.id,
-      username: name,
-      password: 'Test-password-1',
-      role: 'admin',
-    })
-    return (await createKey(tx, now, { tenantId: a.id, ownerId: user.id, name, admin: true })).token
-  })
-  return principal(token)
 }
