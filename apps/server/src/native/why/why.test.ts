@@ -3,7 +3,6 @@ import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { capWorker, type CapWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
-import { putDocument } from '../../kernel/policy/index.ts'
 
 let world: World
 let worker: CapWorker
@@ -17,10 +16,7 @@ rules:
 
 beforeAll(async () => {
   world = await openWorld()
-  await world.kernel.db.tenant(world.a.id, (tx) =>
-    putDocument(tx, world.kernel.clock.now(), { id: 'secops/why', content: rules, enabled: true }),
-  )
-  await world.kernel.policy.changed(world.a.id)
+  await world.publish('secops/why', rules)
   worker = await capWorker(world, world.a, {
     id: 'w1',
     async work({ topic, attempt }: JobRequest) {
@@ -75,12 +71,13 @@ test('throttled and denied jobs name the rule', async () => {
 })
 
 test('without a worker it says what nobody offers: the topic, or a label', async () => {
-  expect((await waits(await submit('job.unknown'), 'worker')).summary).toContain(
-    'No worker announces topic “job.unknown”',
-  )
-  const wrong = await waits(await submit('job.work', { gpu: 'h100' }), 'worker')
-  expect(wrong.summary).toBe('None of 1 workers has the label “gpu=h100”.')
-  await world.call('POST', `/api/v1/jobs/${wrong.id}/cancel`)
+  const summary = async (id: string) => (await why(id)).summary
+  const unknown = await submit('job.unknown')
+  // It was offered to whoever listens without a word: nobody did.
+  await expect.poll(() => summary(unknown)).toContain('No worker announces topic “job.unknown”')
+  const wrong = await submit('job.work', { gpu: 'h100' })
+  await expect.poll(() => summary(wrong)).toBe('None of 1 workers has the label “gpu=h100”.')
+  await world.call('POST', `/api/v1/jobs/${wrong}/cancel`)
 })
 
 test('a running job names its worker; those behind it the busy one, then their turn; text says the same', async () => {
