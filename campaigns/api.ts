@@ -41,5 +41,3 @@ function parsed(text: string): unknown {
     return text
   }
 }
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

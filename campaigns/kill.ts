@@ -1,5 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { until } from '../tests/server-process.ts'
-import { pause } from './api.ts'
 import { check, type Findings, type Outage } from './checks.ts'
 import { Installation, VICTIMS, type Victim } from './installation.ts'
 import { type Probed, Prober } from './prober.ts'

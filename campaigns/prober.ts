@@ -1,5 +1,4 @@
-import { performance } from 'node:perf_hooks'
-import { pause } from './api.ts'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** What a caller who asks all the time was answered. */
 export interface Probed {

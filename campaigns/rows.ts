@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 
 /** Digests of all that a tenant has stored, by table, read past every right. */
@@ -29,7 +30,7 @@ const MOST_LOOKS = 40
 export async function storedRows(databaseUrl: string, tenantId: string): Promise<Map<string, string>> {
   let last = await look(databaseUrl, tenantId)
   for (let calm = 0, looks = 0; calm < 2 && looks < MOST_LOOKS; looks++) {
-    await new Promise((resolve) => setTimeout(resolve, CALM_MS))
+    await pause(CALM_MS)
     const now = await look(databaseUrl, tenantId)
     calm = [...now].every(([table, digest]) => last.get(table) === digest) ? calm + 1 : 0
     last = now

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Connection } from '../tests/server-process.ts'
-import { type Answer, Api, pause } from './api.ts'
+import { type Answer, Api } from './api.ts'
 import type { Installation } from './installation.ts'
 import { Journal } from './journal.ts'
 

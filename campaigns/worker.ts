@@ -2,6 +2,7 @@
 // WORKER_URL, WORKER_NATS, WORKER_KEY, WORKER_EFFECTS (file) and WORKER_ID say where and who. WORKER_PLAIN=1: it publishes each result once and
 // does not ask whether it arrived. WORKER_BUSY=1: hundreds of jobs a second; effects are written, not synced, and more run at once.
 import { fsyncSync, openSync, writeSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import {
@@ -12,7 +13,7 @@ import {
   JobResultSchema,
   JobStatus,
 } from '../packages/contract/src/proto/cap_pb.ts'
-import { Api, pause } from './api.ts'
+import { Api } from './api.ts'
 
 const HEARTBEAT_MS = 2_000
 /** What comes on the last one is taken and never answered: its time must end it. */

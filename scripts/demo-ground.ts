@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -114,6 +115,6 @@ export async function until<T>(what: string, withinMs: number, look: () => Promi
     const found = await look()
     if (found !== undefined) return found
     if (Date.now() > deadline) throw new Error(`Not within ${withinMs / 1000} s: ${what}`)
-    await new Promise((done) => setTimeout(done, 100))
+    await pause(100)
   }
 }

@@ -1,6 +1,7 @@
 // `npm run demo`: what Wheelhouse is, told in the terminal on a running installation. It ends with 0 only when all of it happened.
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { contract } from '@wheelhouse/contract'
 import type { EndEvent, OutputEvent, StateEvent } from '@wheelhouse/contract/native/job-output'
@@ -75,7 +76,7 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
     if (!(error instanceof ApiError) || error.status !== 429) throw error
     const waitMs = error.retryAfterMs ?? 60_000
     shown(`the budget of this minute is used up; waiting ${Math.ceil(waitMs / 1000)} s`)
-    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    await pause(waitMs)
     return ask()
   }
 }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   beginServer,
@@ -106,7 +107,7 @@ describe('a later start', () => {
     // From the making of the database to the first answers; each kill meets what the one before left behind.
     for (const afterMs of [60, 250, 450, 650, 800, 950, 1100, 1300, 1600]) {
       const child = beginServer(dataDir)
-      await new Promise((resolve) => setTimeout(resolve, afterMs))
+      await pause(afterMs)
       child.process.kill('SIGKILL')
       expect(await child.ended).toMatchObject({ signal: 'SIGKILL' })
     }

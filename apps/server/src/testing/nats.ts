@@ -2,6 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { natsServerConfig, newNkey, newOperator, type OperatorKeys } from '../kernel/bus/index.ts'
 
 /** A real nats-server in operator mode on free loopback ports, with its data in a folder of its own. */
@@ -55,7 +56,7 @@ export async function startNats(options: { keys?: OperatorKeys; maxPayloadBytes?
     while (child.exitCode === null && Date.now() < deadline) {
       const ports = await readPorts(join(dir, 'ports', `nats-server_${child.pid}.ports`))
       if (ports) return { ...ports, pid: child.pid ?? 0 }
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await pause(20)
     }
     child.kill('SIGKILL')
     throw new Error(`nats-server did not start:\n${log}`)
