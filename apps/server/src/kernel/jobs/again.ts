@@ -4,7 +4,7 @@ import { type Db, sql } from '../db/index.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Submitted } from './jobs.ts'
 import { contextPointer, type JobRequest } from './request.ts'
-import type { NewJob } from './submission.ts'
+import type { NewJob } from './prepare.ts'
 
 export interface Again {
   as: 'retry' | 'replay'

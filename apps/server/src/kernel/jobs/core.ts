@@ -13,6 +13,7 @@ import type { Fair } from './fair.ts'
 import type { Frozen } from './frozen.ts'
 import type { Loan } from './loans.ts'
 import type { RedisPointers } from './redis-pointers.ts'
+import type { Replicas } from './replicas.ts'
 import type { Signals } from './signals.ts'
 import type { NewRow } from './store.ts'
 import type { Slots } from './slots.ts'
@@ -41,6 +42,7 @@ export interface JobsOptions {
 
 /** What the parts of the engine share. */
 export interface Core extends JobsOptions {
+  replicas: Replicas
   signals: Signals
   workers: Workers
   verbs: Verbs

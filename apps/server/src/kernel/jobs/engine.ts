@@ -18,15 +18,17 @@ import { openFrozen } from './frozen.ts'
 import { type Holds, openHolds } from './holds.ts'
 import type { Jobs, JobState, Submitted, TerminalState } from './jobs.ts'
 import { openOutputs } from './output.ts'
+import { openReplicas } from './replicas.ts'
 import { openBusDoors } from './results.ts'
 import { openRunner } from './runner.ts'
 import { openSignals } from './signals.ts'
 import { attemptOf } from './spans.ts'
 import { openSlots } from './slots.ts'
 import { jobState, type QueueState } from './state.ts'
-import { type NewJob, openSubmission, type StepJob, type StepSubmitted, type Submission } from './submission.ts'
+import type { NewJob } from './prepare.ts'
+import { openSubmission, type StepJob, type StepSubmitted, type Submission } from './submission.ts'
 import { openSweeps } from './sweeps.ts'
-import type { Ended } from './verb.ts'
+import { openWaiting } from './waiting.ts'
 import { openWorkers, type Workers } from './workers.ts'
 
 /** A bus that went away without a word is noticed after so long at most (three pings): what was sent in that time is in doubt. */
@@ -61,15 +63,16 @@ export interface JobEngine extends Jobs {
 export function openJobs(options: JobsOptions): JobEngine {
   const { db, clock, bus, log } = options
   const owner = randomInt(1, 2 ** 31 - 1)
-  const replica = ids.next()
+  const replicas = openReplicas(bus, ids.next())
   const signals = openSignals(options)
   const runListeners: ((tenantId: string, runId: string) => void)[] = []
   let started = false
   let dispatcher: Dispatcher | undefined
   const core: Core = {
     ...options,
+    replicas,
     signals,
-    workers: openWorkers({ db, bus, clock, log, replica }),
+    workers: openWorkers({ db, replicas, clock, log }),
     verbs: openVerbs(),
     brakes: openBrakes(options),
     fair: openFair(options),
@@ -85,16 +88,22 @@ export function openJobs(options: JobsOptions): JobEngine {
       if (runId !== null) for (const listener of runListeners) listener(tenantId, runId)
     },
     ended(tenantId, jobId, reason) {
-      const active = dispatcher?.forget(tenantId, jobId)
-      active?.abort?.abort(reason === 'cancelled' ? new Fault('JOB_CANCELLED') : new Detached('the job has ended'))
       // Another replica may be the one that works on it.
-      if (!active) bus.publish('wh.stop', Buffer.from(JSON.stringify({ tenantId, jobId, reason, from: replica })))
+      if (!letGo(tenantId, jobId, reason)) replicas.tell('wh.stop', { tenantId, jobId, reason })
       dispatcher?.kick()
     },
   }
+  /** Takes a job that has ended otherwise off this replica's list and stops what runs for it. False: it is not on that list. */
+  function letGo(tenantId: string, jobId: string, reason: 'cancelled' | 'ended'): boolean {
+    const active = dispatcher?.forget(tenantId, jobId)
+    active?.abort?.abort(reason === 'cancelled' ? new Fault('JOB_CANCELLED') : new Detached('the job has ended'))
+    return active !== undefined
+  }
+
   const outputs = openOutputs({ ...options, signals })
   const submission = openSubmission(core)
   const holds = openHolds(core)
+  const waiting = openWaiting({ db, signals, submit: submission.submit })
 
   /** Writes the end of a job that did not come from who works on it, settles its verb, and tells everybody after the commit. */
   async function end(
@@ -208,17 +217,23 @@ export function openJobs(options: JobsOptions): JobEngine {
     if (decision.decision === 'REQUIRE_APPROVAL') await holds.hold(tx, { ...job, decision })
   }
 
+  const again: JobEngine['submitAgain'] = (principal, jobId, how) =>
+    submitAgain(db, submission.submitBatched, principal, jobId, how)
   const bulk = openBulk({
     db,
     clock,
     log,
     cancel,
-    submitAgain: (principal, jobId, again) => submitAgain(db, submission.submitBatched, principal, jobId, again),
+    submitAgain: again,
   })
   const sweeps = openSweeps(core, { bulk, dispatcher: made, holds, end, tellWorker })
   let doors: ReturnType<typeof openBusDoors> | undefined
   const listening: { close(): void }[] = []
   let busLostAt: number | undefined
+  const failed = (error: unknown): void =>
+    log.warn({ err: error }, 'A step of the job engine failed; the sweep repeats it')
+  const lose = (tenantId: string, workerIds: readonly string[]): void =>
+    void made.workersLost(core.workers.lose(tenantId, workerIds)).catch(failed)
   bus.onDisconnect(() => (busLostAt ??= clock.now()))
   bus.onReconnect(() => {
     const since = (busLostAt ?? clock.now()) - IN_DOUBT_MS
@@ -230,7 +245,7 @@ export function openJobs(options: JobsOptions): JobEngine {
       .then(() => made.resend(since))
   })
 
-  const engine: JobEngine = {
+  return {
     holds,
     workers: core.workers,
     brakes: core.brakes,
@@ -241,48 +256,13 @@ export function openJobs(options: JobsOptions): JobEngine {
     verbs: () => core.verbs.all(),
     submit: submission.submit,
     submitBatched: submission.submitBatched,
-    submitAgain: (principal, jobId, again) => submitAgain(db, submission.submitBatched, principal, jobId, again),
+    submitAgain: again,
     submitMany: submission.submitMany,
     foresee: submission.foresee,
+    submitAndWait: waiting.submitAndWait,
+    wait: waiting.wait,
     showFrame: (tenantId, bytes) => signals.showBytes(tenantId, bytes),
     onRunWork: (listener) => void runListeners.push(listener),
-
-    async submitAndWait(principal, verb, input, { waitMs, signal, prepare, ...submitOptions }) {
-      const submitted = await db.tenant(principal.tenantId, async (tx) => {
-        const made = await submission.submit(tx, principal, verb, input, submitOptions)
-        if (made.state === 'throttled' && !made.replayed) throw throttled(made)
-        if (made.state !== 'denied' && !made.replayed) await prepare?.(tx, made)
-        return made
-      })
-      const { jobId, decision, state } = submitted
-      if (state === 'denied') throw denied(submitted)
-      if (state === 'held') return { state: 'held', jobId, decision, approvalId: submitted.approvalId ?? '' }
-      const end = await engine.wait(principal.tenantId, jobId, waitMs, signal)
-      if (!end) return { state: 'pending', jobId, decision }
-      return { state: 'ended', jobId, decision, end: end as Ended<never> }
-    },
-
-    async wait(tenantId, jobId, timeoutMs, signal) {
-      let heard: (end: Ended<unknown>) => void = () => {}
-      const ended = new Promise<Ended<unknown>>((resolve) => (heard = resolve))
-      const leave = signals.watch(tenantId, jobId, (each) => {
-        if (each.kind === 'ended') heard(each.end)
-      })
-      const until = performance.now() + timeoutMs
-      try {
-        // The record is asked too: a signal may be lost, and the job may have ended before we listened.
-        for (let pauseMs = 1000; ; pauseMs = Math.min(10_000, pauseMs * 2)) {
-          const known = await endOf(tenantId, jobId)
-          if (known) return known
-          const left = until - performance.now()
-          if (left <= 0 || signal?.aborted) return undefined
-          const found = await Promise.race([ended, rest(Math.min(left, pauseMs), signal)])
-          if (found) return found
-        }
-      } finally {
-        leave()
-      }
-    },
 
     cancel,
     output: (tenantId, jobId, afterSeq = 0) => outputs.read(tenantId, jobId, afterSeq),
@@ -314,18 +294,8 @@ export function openJobs(options: JobsOptions): JobEngine {
       })
       listening.push(
         bus.onWake('jobs', () => void made.scan().catch(failed)),
-        bus.subscribe('wh.stop', {}, ({ data }) => {
-          const stop = JSON.parse(Buffer.from(data).toString()) as {
-            tenantId: string
-            jobId: string
-            reason: string
-            from: string
-          }
-          if (stop.from === replica) return
-          made
-            .forget(stop.tenantId, stop.jobId)
-            ?.abort?.abort(stop.reason === 'cancelled' ? new Fault('JOB_CANCELLED') : new Detached('the job has ended'))
-        }),
+        replicas.hear('wh.stop', ({ tenantId, jobId, reason }) => void letGo(tenantId, jobId, reason)),
+        replicas.hear('wh.workers-gone', ({ tenantId, workerIds }) => lose(tenantId, workerIds)),
       )
       core.workers.onChange(() => made.kick())
       core.brakes.onChange(() => {
@@ -337,16 +307,9 @@ export function openJobs(options: JobsOptions): JobEngine {
       })
       options.identity.onChanged(() => void core.frozen.refresh().catch(failed))
       options.identity.onWorkersGone((tenantId, workerIds) => {
-        const gone: WorkersGone = { tenantId, workerIds, from: replica }
-        bus.publish('wh.workers-gone', Buffer.from(JSON.stringify(gone)))
-        void made.workersLost(core.workers.lose(tenantId, workerIds)).catch(failed)
+        replicas.tell('wh.workers-gone', { tenantId, workerIds })
+        lose(tenantId, workerIds)
       })
-      listening.push(
-        bus.subscribe('wh.workers-gone', {}, ({ data }) => {
-          const { tenantId, workerIds, from } = JSON.parse(Buffer.from(data).toString()) as WorkersGone
-          if (from !== replica) void made.workersLost(core.workers.lose(tenantId, workerIds)).catch(failed)
-        }),
-      )
       await core.frozen.refresh().catch(failed)
       started = true
       // Results that came meanwhile first: what has ended must not be done again.
@@ -371,45 +334,6 @@ export function openJobs(options: JobsOptions): JobEngine {
       signals.close()
     },
   }
-
-  const failed = (error: unknown): void =>
-    log.warn({ err: error }, 'A step of the job engine failed; the sweep repeats it')
-
-  async function endOf(tenantId: string, jobId: string): Promise<Ended<unknown> | undefined> {
-    const row = await db.tenant(tenantId, (tx) =>
-      tx.maybe<{
-        state: string
-        result: string | null
-        result_ptr: string | null
-        error_code: string | null
-        error_message: string | null
-      }>(sql`select state, result, result_ptr, error_code, error_message from jobs where id = ${jobId}`),
-    )
-    if (!row) throw new Fault('JOB_NOT_FOUND')
-    if (row.state === 'open') return undefined
-    const output: unknown =
-      row.result === null
-        ? row.result_ptr === null
-          ? undefined
-          : { resultPtr: row.result_ptr }
-        : JSON.parse(row.result)
-    if (row.state === 'succeeded') return { kind: 'succeeded', output: output ?? null }
-    return {
-      kind: row.state as Exclude<TerminalState, 'succeeded'>,
-      code: row.error_code ?? '',
-      message: row.error_message ?? '',
-      ...(output === undefined ? {} : { output: output as Partial<unknown> }),
-    }
-  }
-
-  return engine
-}
-
-/** Workers that were cut off, as replicas tell each other. */
-interface WorkersGone {
-  tenantId: string
-  workerIds: readonly string[]
-  from: string
 }
 
 const STATUS = {
@@ -419,48 +343,8 @@ const STATUS = {
   denied: JobStatus.DENIED,
 } as const
 
-/** Resolves with nothing after a time, or at once when the signal aborts. */
-const rest = (ms: number, signal: AbortSignal | undefined): Promise<undefined> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(done, ms)
-    function done(): void {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', done)
-      resolve(undefined)
-    }
-    signal?.addEventListener('abort', done, { once: true })
-  })
-
 async function stateIn(tx: Tx, jobId: string): Promise<JobState | undefined> {
   const row = await tx.maybe<{ state: string; queue: QueueState | null }>(sql`
     select j.state, q.state as queue from jobs j left join job_queue q on q.tenant_id = j.tenant_id and q.id = j.id where j.id = ${jobId}`)
   return row && jobState(row.state, row.queue)
-}
-
-/** Decisions D5: the refusal of a synchronous call names the rule and says why. */
-function denied({ jobId, decision }: Submitted): Fault {
-  return new Fault(
-    'POLICY_DENIED',
-    {
-      jobId,
-      rule: decision.ruleId,
-      why: decision.reason,
-      snapshot: decision.snapshot,
-      remediations: decision.remediations,
-    },
-    {
-      message: decision.reason === '' ? 'denied by policy' : decision.reason,
-      extra: { jobId, rule: decision.ruleId, why: decision.reason },
-    },
-  )
-}
-
-function throttled({ decision }: Submitted): Fault {
-  if (decision.snapshot === '')
-    return new Fault('SYS_UNAVAILABLE', { part: 'policy' }, { message: decision.reason, retryAfterMs: 1000 })
-  return new Fault(
-    'POLICY_THROTTLED',
-    { rule: decision.ruleId, why: decision.reason },
-    { message: decision.reason, retryAfterMs: 5000, extra: { rule: decision.ruleId, why: decision.reason } },
-  )
 }

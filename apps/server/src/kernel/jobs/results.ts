@@ -28,7 +28,7 @@ const OUTCOME: Readonly<Partial<Record<number, TerminalState>>> = {
 }
 
 /** An attempt that has ended, as the replica hears of it that sent it out. */
-interface Gone {
+export interface Gone {
   tenantId: string
   id: string
   state: TerminalState
@@ -73,7 +73,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
       else elsewhere.push(gone)
     }
     // The replica that sent it out must not count it as under way any longer.
-    if (elsewhere.length > 0) bus.publish('wh.ended', Buffer.from(JSON.stringify(elsewhere)))
+    if (elsewhere.length > 0) core.replicas.tell('wh.ended', elsewhere)
     dispatcher.kick()
     return items.map((): true => true)
   })
@@ -238,8 +238,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     bus.fromAccounts('sys.job.result', onResult),
     bus.fromAccounts('sys.job.progress', onProgress),
     bus.fromAccounts('sys.heartbeat', onHeartbeat),
-    bus.subscribe('wh.ended', {}, ({ data }) => {
-      const gone = JSON.parse(Buffer.from(data).toString()) as Gone[]
+    core.replicas.hear('wh.ended', (gone) => {
       for (const each of gone) {
         const active = dispatcher.forget(each.tenantId, each.id)
         if (active) trace(active, each)

@@ -1,52 +1,26 @@
 import { Fault } from '@wheelhouse/contract'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import type { Static, TSchema } from 'typebox'
-import { ids, type Instant } from '../clock/index.ts'
 import { sql, type Tx } from '../db/index.ts'
-import { validate } from '../http/index.ts'
 import { actingFor, can, type Principal } from '../identity/index.ts'
-import { type Decision, EFFECTIVE_CONFIG, type Facts } from '../policy/index.ts'
+import type { Decision } from '../policy/index.ts'
 import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
-import { THROTTLE_MS, UNDECIDED_MS } from './delays.ts'
 import { askForJob } from './holds.ts'
 import { claimKeys, type KeyClaim } from './job-keys.ts'
 import type { SubmitOptions, Submitted } from './jobs.ts'
-import { decide } from './policy.ts'
-import { limitsFor, type Route, routeFor } from './pools.ts'
-import {
-  contextPointer,
-  type JobRequest,
-  placeOf,
-  policyRequest,
-  rankOf,
-  requestDigest,
-  workerRequest,
-} from './request.ts'
 import type { Loan } from './loans.ts'
-import { insertJobs, microseconds, type NewRow, type Writer } from './store.ts'
-import type { Verb } from './verb.ts'
-import { contextText, currentTrace, newTrace, readTraceparent, spanIdOf, traceIdOf } from '../traces/index.ts'
+import { type NewJob, prepare, type Prepared, prepareVerb, type StepOf, verbRequest } from './prepare.ts'
+import { type JobRequest, requestDigest, workerRequest } from './request.ts'
 import { spanOf } from './spans.ts'
-
-/** A submission from one of the public doors: REST, gRPC, the bus. */
-export interface NewJob {
-  /** Chosen by the caller, else a new one. */
-  jobId?: string
-  traceId?: string
-  request: JobRequest
-  /** JSON text that the context pointer stands for; null when the pointer is the caller's own. */
-  context: string | null
-  key?: string
-  /** Of what the caller asked for, to tell whether a key is used for the same again; default: of request and context. */
-  digest?: Buffer
-}
+import { insertJobs, type NewRow, type Writer } from './store.ts'
+import type { Verb } from './verb.ts'
 
 /** A job that a run does for one of its steps. */
 export interface StepJob extends NewJob {
   jobId: string
-  step: { runId: string; key: string }
+  step: StepOf
   /** Of one attempt; default: the topic's or verb's. */
   timeoutMs?: number
 }
@@ -75,73 +49,8 @@ export interface Submission {
   idle(): Promise<void>
 }
 
-interface Prepared {
-  row: NewRow
-  state: Submitted['state']
-}
-
 export function openSubmission(core: Core): Submission {
-  const { db, clock, policy, tenantConfig } = core
-
-  /** The row of a job that policy has decided, but for a hold. */
-  async function prepare(
-    principal: Principal,
-    job: NewJob,
-    reported: Facts | null,
-    more: { options?: SubmitOptions; verb?: Verb; step?: StepJob['step'] } = {},
-  ): Promise<Prepared> {
-    const { verb, options = {}, step = null } = more
-    const { context } = job
-    const id = job.jobId ?? ids.next()
-    const now = clock.now()
-    const request = traced(job.request, step?.runId)
-    // What a run has begun is not refused half-way.
-    if (step === null) await core.brakes.admit(principal.tenantId, request.topic)
-    const { pools, timeouts } = await tenantConfig.routing(principal.tenantId)
-    const place = placeOf(request)
-    const config =
-      tenantConfig.peek(principal.tenantId, place) ?? (await tenantConfig.effective(principal.tenantId, place))
-    // What the configuration forbids is a fact that policy saw, kept with the decision (jobs.md 20.3 step 6).
-    const facts = config.safety ? { ...reported, [EFFECTIVE_CONFIG]: config.safety } : reported
-    const { decision, decided } = await decide(
-      policy,
-      principal.tenantId,
-      policyRequest(id, request, facts ?? undefined),
-    )
-    if (core.tracer.on) core.tracer.decided(spanOf(principal.tenantId, id, request), now, clock.now(), decision)
-    const route = routeFor(pools, request)
-    const limits = verb
-      ? { timeoutMs: options.timeoutMs ?? verb.timeoutMs, maxAttempts: verb.maxAttempts }
-      : topicLimits(limitsFor(timeouts, request), options)
-    const state = stateOf(decision, route)
-    const { deadline, timeoutMs, maxAttempts } = bounded(now, request, decision, limits)
-    const common = {
-      id,
-      traceId: job.traceId ?? ids.next(),
-      at: now,
-      us: microseconds(now),
-      n: route && state !== 'held' ? await core.fair.next(lineOf(principal, route, request), principal.id) : 0,
-      principal,
-      request: { ...request, contextPtr: request.contextPtr ?? contextPointer(id) },
-      context,
-      decision,
-      decisionId: ids.next(),
-      facts,
-      step,
-      jobHash: null,
-      approvalId: null,
-      executor: executorOf(options, verb),
-      pool: route?.pool ?? '',
-      maxAttempts,
-      timeoutMs,
-      deadline,
-    }
-    const paused = core.brakes.of(principal.tenantId).topics.has(request.topic)
-    return {
-      state,
-      row: { ...common, queue: queueOf(decision, decided, route, now, paused), ended: endOf(decision, route) },
-    }
-  }
+  const { db } = core
 
   /** Asks for the approval that the decision demands. */
   async function hold(tx: Tx, row: NewRow): Promise<NewRow> {
@@ -269,21 +178,13 @@ export function openSubmission(core: Core): Submission {
 
   return {
     async submit(tx, principal, verb, input, options = {}) {
-      const checked = validate(verb.input, structuredClone(input), 'body', false) as Static<typeof verb.input>
-      const request = verbRequest(principal, verb, options)
       const job: NewJob = {
-        request,
-        context: JSON.stringify(checked),
+        request: verbRequest(principal, verb, options),
+        context: null,
         ...(options.key === undefined ? {} : { key: options.key }),
         ...(options.traceId === undefined ? {} : { traceId: options.traceId }),
       }
-      const facts = await verb.facts(tx, checked)
-      return submitIn(
-        tx,
-        principal,
-        job,
-        await prepare(principal, job, facts, { options, verb: verb as unknown as Verb }),
-      )
+      return submitVerb(tx, principal, job, verb as unknown as Verb, structuredClone(input), options)
     },
 
     async submitBatched(caller, job) {
@@ -291,9 +192,11 @@ export function openSubmission(core: Core): Submission {
       const verb = core.verbs.find(job.request.topic)
       if (job.request.topic.startsWith('job.wh.')) {
         if (!verb) throw new Fault('VAL_SCHEMA', { topic: job.request.topic }, { message: 'there is no such verb' })
-        return submitVerb(principal, job, verb)
+        // The same right and the same schema as through the verb's own endpoint.
+        if (!can(principal, verb.name)) throw new Fault('PERM_DENIED', { required: verb.name, roles: principal.roles })
+        return db.tenant(principal.tenantId, (tx) => submitVerb(tx, principal, job, verb, inputOf(givenIn(job))))
       }
-      const prepared = await prepare(principal, job, null)
+      const prepared = await prepare(core, principal, job, null)
       if (prepared.state === 'held')
         return db.tenant(principal.tenantId, (tx) => submitIn(tx, principal, job, prepared))
       const key = job.key === undefined ? null : keyOf(principal, job, prepared.row)
@@ -304,27 +207,27 @@ export function openSubmission(core: Core): Submission {
     async submitMany(tx, principal, jobs) {
       const rows: NewRow[] = []
       const told: StepSubmitted[] = []
-      const ready_: (Prepared | { refused: Fault })[] = []
-      for (const job of jobs) ready_.push(await readyStep(tx, principal, job).catch(refusal))
+      const prepared: (Prepared | { refused: Fault })[] = []
+      for (const job of jobs) prepared.push(await readyStep(tx, principal, job).catch(refusal))
       // An approval is not asked for in the name of a job that is somebody else's.
-      const held = ready_.flatMap((each) => ('row' in each && each.state === 'held' ? [each.row.id] : []))
+      const held = prepared.flatMap((each) => ('row' in each && each.state === 'held' ? [each.row.id] : []))
       const taken = held.length === 0 ? new Set<string>() : await thoseThere(tx, held)
-      for (const ready of ready_) {
-        if ('refused' in ready) {
-          told.push({ state: 'refused', code: ready.refused.code, message: ready.refused.message })
+      for (const each of prepared) {
+        if ('refused' in each) {
+          told.push({ state: 'refused', code: each.refused.code, message: each.refused.message })
           continue
         }
-        if (taken.has(ready.row.id)) {
-          told.push(refusedAsTaken(ready.row.id))
+        if (taken.has(each.row.id)) {
+          told.push(refusedAsTaken(each.row.id))
           continue
         }
-        const row = ready.state === 'held' ? await hold(tx, ready.row) : ready.row
+        const row = each.state === 'held' ? await hold(tx, each.row) : each.row
         rows.push(row)
         told.push(
           row.ended
             ? { state: 'ended', end: row.ended.state, code: row.ended.code, message: row.ended.message }
             : {
-                state: ready.state === 'denied' ? 'ready' : ready.state,
+                state: each.state === 'denied' ? 'ready' : each.state,
                 ...(row.approvalId === null ? {} : { approvalId: row.approvalId }),
               },
         )
@@ -359,15 +262,12 @@ export function openSubmission(core: Core): Submission {
   async function readyStep(tx: Tx, principal: Principal, job: StepJob): Promise<Prepared> {
     const { step, timeoutMs, request } = job
     const options: SubmitOptions = timeoutMs === undefined ? {} : { timeoutMs }
-    if (!request.topic.startsWith('job.wh.')) return prepare(principal, job, null, { options, step })
+    if (!request.topic.startsWith('job.wh.')) return prepare(core, principal, job, null, { options, step })
     const verb = core.verbs.find(request.topic)
     if (!verb) throw new Fault('VAL_SCHEMA', { topic: request.topic }, { message: `there is no verb ${request.topic}` })
     const right = verb.name.startsWith('workflow:') ? 'workflow:execute' : verb.name
     if (!can(principal, right)) throw new Fault('PERM_DENIED', { required: right, roles: principal.roles })
-    const given: unknown = job.context === null ? {} : JSON.parse(job.context)
-    const checked = validate(verb.input, given, 'body', false)
-    const asVerb: StepJob = { ...job, context: JSON.stringify(checked), request: asVerbRequest(request, verb) }
-    return prepare(principal, asVerb, await verb.facts(tx, checked), { options, verb, step })
+    return (await prepareVerb(core, tx, principal, job, verb, givenIn(job), { options, step })).prepared
   }
 
   /**
@@ -386,45 +286,26 @@ export function openSubmission(core: Core): Submission {
     return parent ? actingFor(principal, parent.principal) : principal
   }
 
-  /** A verb by its topic, through a public door: the same right and the same schema as through its own endpoint. */
-  async function submitVerb(principal: Principal, job: NewJob, verb: Verb): Promise<Submitted> {
-    if (!can(principal, verb.name)) throw new Fault('PERM_DENIED', { required: verb.name, roles: principal.roles })
-    const given: unknown = job.context === null ? {} : JSON.parse(job.context)
-    const input = inputOf(given)
-    const checked = validate(verb.input, structuredClone(input), 'body', false)
-    return db.tenant(principal.tenantId, async (tx) => {
-      const facts = await verb.facts(tx, checked)
-      const asVerb: NewJob = { ...job, request: asVerbRequest(job.request, verb), context: JSON.stringify(checked) }
-      return submitIn(tx, principal, asVerb, await prepare(principal, asVerb, facts, { verb }))
-    })
+  async function submitVerb(
+    tx: Tx,
+    principal: Principal,
+    job: NewJob,
+    verb: Verb,
+    input: unknown,
+    options: SubmitOptions = {},
+  ): Promise<Submitted> {
+    const asVerb = await prepareVerb(core, tx, principal, job, verb, input, { options })
+    return submitIn(tx, principal, asVerb.job, asVerb.prepared)
   }
 }
+
+/** What a caller gave as the context of a job. */
+const givenIn = ({ context }: NewJob): unknown => (context === null ? {} : JSON.parse(context))
 
 /** The context document of a public submit wraps what the caller gave (jobs.md 5): for a verb that is its input. */
 function inputOf(document: unknown): unknown {
   if (typeof document !== 'object' || document === null || !('prompt' in document)) return document
   return 'context' in document ? document.context : {}
-}
-
-function verbRequest(
-  principal: Principal,
-  verb: Pick<Verb, 'name' | 'topic' | 'risk'>,
-  options: SubmitOptions,
-): JobRequest {
-  return {
-    topic: verb.topic,
-    tenant: principal.tenantSlug,
-    principalId: principal.subject,
-    verb: verb.name,
-    ...(options.labels === undefined ? {} : { labels: options.labels }),
-    ...(options.parentJobId === undefined ? {} : { parentJobId: options.parentJobId }),
-    meta: {
-      actorId: principal.subject,
-      actorType: principal.kind === 'user' ? 'human' : 'service',
-      riskTags: verb.risk,
-      ...(options.key === undefined ? {} : { idempotencyKey: options.key }),
-    },
-  }
 }
 
 const thoseThere = async (tx: Tx, jobIds: readonly string[]): Promise<Set<string>> =>
@@ -444,80 +325,6 @@ const refusedAsTaken = (id: string): StepSubmitted => ({
 function refusal(error: unknown): { refused: Fault } {
   if (error instanceof Fault && error.status < 500) return { refused: error }
   throw error
-}
-
-const asVerbRequest = (request: JobRequest, verb: Verb): JobRequest => ({
-  ...request,
-  verb: verb.name,
-  meta: { ...request.meta, riskTags: [...new Set([...(request.meta?.riskTags ?? []), ...verb.risk])] },
-})
-
-const topicLimits = (limits: { timeoutMs: number; maxAttempts: number }, { timeoutMs }: SubmitOptions) =>
-  timeoutMs === undefined ? limits : { ...limits, timeoutMs }
-
-function executorOf(options: SubmitOptions, verb: Verb | undefined): NewRow['executor'] {
-  if (!verb) return { kind: 'worker', id: null }
-  return options.executor?.kind === 'agent'
-    ? { kind: 'agent', id: options.executor.agentId }
-    : { kind: 'server', id: null }
-}
-
-function stateOf({ decision }: Decision, route: Route | undefined): Submitted['state'] {
-  if (decision === 'DENY' || !route) return 'denied'
-  if (decision === 'REQUIRE_APPROVAL') return 'held'
-  return decision === 'THROTTLE' ? 'throttled' : 'ready'
-}
-
-function queueOf(
-  { decision }: Decision,
-  decided: boolean,
-  route: Route | undefined,
-  now: Instant,
-  paused: boolean,
-): NewRow['queue'] {
-  if (decision === 'DENY' || !route) return null
-  if (decision === 'THROTTLE')
-    return { state: 'undecided', runAt: now + (decided ? THROTTLE_MS : UNDECIDED_MS), lease: null }
-  return { state: paused ? 'paused' : 'ready', runAt: null, lease: null }
-}
-
-const lineOf = (principal: Principal, { pool }: Route, request: JobRequest) => ({
-  tenantId: principal.tenantId,
-  pool,
-  rank: rankOf(request),
-})
-
-/** jobs.md 17.1: a denial, or a topic that no pool serves, ends the job with its submission. */
-function endOf({ decision, reason }: Decision, route: Route | undefined): NewRow['ended'] {
-  if (decision === 'DENY') return { state: 'denied', code: 'safety_denied', message: reason }
-  return route ? null : { state: 'failed', code: 'no_pool_mapping', message: 'no pool serves this topic' }
-}
-
-/** Times and tries: the caller's deadline is fixed at the submit, and policy's limits lower the rest (jobs.md 17.2, 17.5 with its fixes). */
-function bounded(
-  now: Instant,
-  { budget }: JobRequest,
-  { constraints }: Decision,
-  limits: { timeoutMs: number; maxAttempts: number },
-) {
-  const asked = budget?.deadlineMs ?? 0
-  const { maxRuntimeMs = 0, maxRetries = 0 } = constraints?.budgets ?? {}
-  return {
-    deadline: asked > 0 ? now + asked : null,
-    timeoutMs: maxRuntimeMs > 0 ? Math.min(limits.timeoutMs, maxRuntimeMs) : limits.timeoutMs,
-    maxAttempts: maxRetries > 0 ? Math.min(limits.maxAttempts, 1 + maxRetries) : limits.maxAttempts,
-  }
-}
-
-/**
- * The request with its W3C trace context: that of what it continues, else of the request that the caller makes, else a new trace. The
- * steps of one run are one trace, whoever drives them and when.
- */
-function traced(request: JobRequest, runId: string | undefined): JobRequest {
-  if (request.traceparent !== undefined) return request
-  const given = readTraceparent(request.env?.['traceparent'])
-  const ofRun = runId === undefined ? undefined : newTrace(traceIdOf(runId), spanIdOf('workflow run', runId))
-  return { ...request, traceparent: contextText(given ?? ofRun ?? currentTrace() ?? newTrace()) }
 }
 
 const KEY_LIFE_MS = 7 * 24 * 3_600_000

@@ -1,8 +1,9 @@
 import type { Heartbeat } from '@wheelhouse/contract/proto/cap_pb'
 import type { Logger } from 'pino'
-import type { Bus, Listening } from '../bus/index.ts'
+import type { Listening } from '../bus/index.ts'
 import type { Clock, Instant } from '../clock/index.ts'
 import { at, type Db, jsonb, sql } from '../db/index.ts'
+import type { Replicas } from './replicas.ts'
 
 /** A worker that is not heard of for so long is gone (jobs.md 17.4). */
 export const WORKER_TTL_MS = 30_000
@@ -124,16 +125,16 @@ function factsOf(heartbeat: Heartbeat): WorkerFacts {
   }
 }
 
-interface Shared {
-  from: string
+/** A heartbeat as the other replicas hear of it. */
+export interface HeardOf {
   tenantId: string
   account: string
   facts: WorkerFacts
 }
 
 /** The registry of everyone's CAP processes. In memory for routing; the table is what a replica that starts begins from. */
-export function openWorkers(options: { db: Db; bus: Bus; clock: Clock; log: Logger; replica: string }): Workers {
-  const { db, bus, clock, log, replica } = options
+export function openWorkers(options: { db: Db; replicas: Replicas; clock: Clock; log: Logger }): Workers {
+  const { db, replicas, clock, log } = options
   const known = new Map<string, Worker>()
   const byTenant = new Map<string, Set<string>>()
   const dirty = new Set<string>()
@@ -173,10 +174,7 @@ export function openWorkers(options: { db: Db; bus: Bus; clock: Clock; log: Logg
       const facts = factsOf(heartbeat)
       take(tenantId, account, facts, clock.now())
       dirty.add(keyOf(tenantId, facts.workerId))
-      bus.publish(
-        'wh.worker',
-        Buffer.from(JSON.stringify({ from: replica, tenantId, account, facts } satisfies Shared)),
-      )
+      replicas.tell('wh.worker', { tenantId, account, facts })
     },
     live(tenantId) {
       const oldest = clock.now() - WORKER_TTL_MS
@@ -193,10 +191,10 @@ export function openWorkers(options: { db: Db; bus: Bus; clock: Clock; log: Logg
     },
     onChange: (run) => void changed.push(run),
     async start() {
-      listening = bus.subscribe('wh.worker', {}, ({ data }) => {
-        const { from, tenantId, account, facts } = JSON.parse(Buffer.from(data).toString()) as Shared
-        if (from !== replica) take(tenantId, account, facts, clock.now())
-      })
+      listening = replicas.hear(
+        'wh.worker',
+        ({ tenantId, account, facts }) => void take(tenantId, account, facts, clock.now()),
+      )
       const rows = await db.engine((tx) =>
         tx.many<{ tenant_id: string; account: string; heartbeat: WorkerFacts; last_heartbeat_at: Instant }>(sql`
           select tenant_id, account, heartbeat, last_heartbeat_at from workers where last_heartbeat_at > ${at(clock.now() - WORKER_TTL_MS)}`),
