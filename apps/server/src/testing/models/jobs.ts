@@ -1,74 +1,15 @@
 import assert from 'node:assert/strict'
 import { Fault } from '@wheelhouse/contract'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
-import * as fc from 'fast-check'
 import { ids } from '../../kernel/clock/index.ts'
 import { sql } from '../../kernel/db/index.ts'
 import { type JobState, jobState, type QueueState } from '../../kernel/jobs/index.ts'
 import type { World } from '../world.ts'
 import { JobDesk, type TopicName, TOPICS } from './job-desk.ts'
+import { type Command, type Sequence, sequences, topics, type Who, type Word } from './job-sequences.ts'
 import { playSequences, Seen, type SequenceOptions } from './sequences.ts'
 
 // jobs.md 17.1 with its fixes, as a model: what a job's state is after each command, and what is refused.
-
-type Word = 'SUCCEEDED' | 'FAILED' | 'TIMEOUT' | 'DENIED' | 'CANCELLED' | 'RUNNING'
-type Who = 'ann' | 'bob' | 'cat'
-
-type Command =
-  /** A worker's word, or a verb's end; `stray`: under a claim that there is not. */
-  | { kind: 'result'; word: Word; stray: boolean }
-  | { kind: 'cancel' }
-  | { kind: 'vote'; who: Who; vote: 'approve' | 'reject' }
-  /** A dead letter is submitted again: the clone is what the rest is about. */
-  | { kind: 'again' }
-  | { kind: 'resubmit'; same: boolean }
-  | { kind: 'unknown' }
-  /** All at once: one of them wins. */
-  | { kind: 'race'; cancel: boolean; result: Word | undefined; approve: boolean; reject: boolean }
-
-interface Sequence {
-  topic: TopicName
-  /** Its time is over before anybody does anything. */
-  timed: boolean
-  commands: Command[]
-}
-
-const word = fc.constantFrom<Word>('SUCCEEDED', 'SUCCEEDED', 'FAILED', 'TIMEOUT', 'DENIED', 'CANCELLED', 'RUNNING')
-const vote = fc.constantFrom('approve' as const, 'approve' as const, 'approve' as const, 'reject' as const)
-const command: fc.Arbitrary<Command> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({ kind: fc.constant('result' as const), word, stray: fc.constantFrom(false, false, true) }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constant('vote' as const),
-      who: fc.constantFrom<Who>('ann', 'bob', 'bob', 'cat'),
-      vote,
-    }),
-  },
-  { weight: 1, arbitrary: fc.constant<Command>({ kind: 'cancel' }) },
-  { weight: 1, arbitrary: fc.constant<Command>({ kind: 'again' }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('resubmit' as const), same: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.constant<Command>({ kind: 'unknown' }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constant('race' as const),
-      cancel: fc.boolean(),
-      result: fc.constantFrom<Word | undefined>(undefined, 'SUCCEEDED', 'DENIED'),
-      approve: fc.boolean(),
-      reject: fc.boolean(),
-    }),
-  },
-)
-const topics = Object.keys(TOPICS) as TopicName[]
-const sequences: fc.Arbitrary<Sequence> = fc.record({
-  topic: fc.constantFrom<TopicName>(...topics, 'free', 'ask', 'askTwo', 'act', 'actAsk'),
-  timed: fc.integer({ min: 0, max: 11 }).map((it) => it === 0),
-  commands: fc.array(command, { maxLength: 6 }),
-})
 
 const MUST_SEE: readonly string[] = [
   ...topics.map((topic) => `submitted ${topic}`),
