@@ -35,6 +35,10 @@ export function age(value: string | number | null | undefined, now = Date.now())
   return `${Math.floor(ms / size)}${unit}`
 }
 
+/** How long until then, in one unit; `0s` once it is over. */
+export const left = (value: string | number | null | undefined, now = Date.now()): string =>
+  age(2 * now - (instant(value) ?? 0), now)
+
 /** A moment in this computer's time zone. */
 export function moment(value: string | number | null | undefined): string {
   const at = instant(value)

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { styleText } from 'node:util'
 
 type Style = Parameters<typeof styleText>[0]
@@ -60,6 +62,11 @@ const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 /** Text of others, made harmless for a terminal: control characters become visible. Tabs and line breaks stay. */
 export const harmless = (text: string): string =>
   text.replace(CONTROL, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+
+/** What the file says that a flag names; `-` is stdin. */
+export async function readText(io: Io, path: string): Promise<string> {
+  return path === '-' ? readStdin(io) : readFileSync(resolve(io.cwd, path), 'utf8')
+}
 
 /** All of stdin, for `-` as a file name. */
 export async function readStdin(io: Io): Promise<string> {

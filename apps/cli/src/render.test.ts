@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { age, bytes, duration, instant, moment, percent, share } from './cells.ts'
+import { age, bytes, duration, instant, left, moment, percent, share } from './cells.ts'
 import { harmless, type Voice } from './io.ts'
 import { card, serialised, table } from './render.ts'
 
@@ -65,6 +65,7 @@ describe('values', () => {
       '1d',
     ])
     expect(age(now + 5000, now)).toBe('0s')
+    expect([90_000, -1].map((ms) => left(now + ms, now))).toEqual(['1m', '0s'])
     expect([850, 12_300, 60_000, 250_000, 11_100_000].map(duration)).toEqual(['850ms', '12.3s', '1m', '4m10s', '3h5m'])
   })
 

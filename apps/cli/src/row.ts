@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import type { Endpoint, Item, Surface } from '@wheelhouse/contract'
 import type { Exchange, Input, ListReply, Reply } from '@wheelhouse/sdk'
 import { parse } from 'yaml'
@@ -7,7 +5,7 @@ import { agree } from './ask.ts'
 import type { ArgSpec, Call, Command } from './command.ts'
 import { CliError, EXIT } from './exit.ts'
 import { type Flag, flagsOf } from './flags.ts'
-import { readStdin } from './io.ts'
+import { readText } from './io.ts'
 import { card, cellText, type Columns, serialised, table } from './render.ts'
 import { watching } from './watch.ts'
 
@@ -198,7 +196,7 @@ const put = (into: Record<string, unknown>, member: string, value: unknown): voi
 async function bodyFile(call: Call): Promise<Record<string, unknown>> {
   const path = call.flags.text('file')
   if (path === undefined) return {}
-  const text = path === '-' ? await readStdin(call.io) : readFileSync(resolve(call.io.cwd, path), 'utf8')
+  const text = await readText(call.io, path)
   let value: unknown
   try {
     value = parse(text)

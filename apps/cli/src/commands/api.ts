@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { SURFACES } from '@wheelhouse/contract'
 import type { Call, Command } from '../command.ts'
 import { CliError, EXIT } from '../exit.ts'
-import { readStdin } from '../io.ts'
+import { readText } from '../io.ts'
 import { serialised } from '../render.ts'
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'] as const
@@ -76,7 +74,7 @@ function target({ args, flags }: Call): { method: string; path: string } {
 async function dataOf({ flags, io }: Call): Promise<string | undefined> {
   const data = flags.text('data')
   if (data === undefined || !data.startsWith('@')) return data
-  return data === '@-' ? readStdin(io) : readFileSync(resolve(io.cwd, data.slice(1)), 'utf8')
+  return readText(io, data.slice(1))
 }
 
 const headersOf = ({ flags }: Call): Record<string, string> =>

@@ -1,6 +1,6 @@
 import { contract } from '@wheelhouse/contract'
 import { ApiError } from '@wheelhouse/sdk'
-import { age, instant } from '../cells.ts'
+import { age, left } from '../cells.ts'
 import type { Command, Group } from '../command.ts'
 import { CliError, EXIT } from '../exit.ts'
 import type { Flag } from '../flags.ts'
@@ -40,7 +40,7 @@ const list = row('native', contract.native.inbox.listInbox, {
     RULE: ({ ruleId: rule }) => rule,
     VOTES: ({ votes, required }) => `${votes} of ${required}`,
     AGE: ({ createdAt: at }) => age(at),
-    EXPIRES: ({ expiresAt: at }) => (at === null ? 'never' : `in ${age(2 * Date.now() - (instant(at) ?? 0))}`),
+    EXPIRES: ({ expiresAt: at }) => (at === null ? 'never' : `in ${left(at)}`),
   },
   id: ({ jobId, id }) => jobId ?? id,
 })

@@ -1,6 +1,6 @@
 import { contract } from '@wheelhouse/contract'
-import { age, instant, moment } from '../cells.ts'
-import type { Command, Group } from '../command.ts'
+import { left, moment } from '../cells.ts'
+import type { Call, Command, Group } from '../command.ts'
 import { durationMs } from '../flags.ts'
 import type { Columns } from '../render.ts'
 import { row } from '../row.ts'
@@ -25,7 +25,7 @@ const list = row('native', contract.native.locks.listLocks, {
     MODE: ({ mode }) => mode,
     OWNERS: ({ owners: held }) => owners(held),
     TOKEN: ({ token }) => token,
-    EXPIRES: ({ expiresAt }) => `in ${age(2 * Date.now() - (instant(expiresAt) ?? 0))}`,
+    EXPIRES: ({ expiresAt }) => `in ${left(expiresAt)}`,
   },
   id: ({ resource }) => resource,
 })
@@ -55,36 +55,27 @@ const get = row('jobs', locks.getLock, {
   id: ({ resource }) => resource,
 })
 
-const TTL = { name: 'ttl', kind: 'text', value: 'time', summary: 'how long it holds (30s)' } as const
-
-const acquire = row('jobs', locks.acquireLock, {
-  name: 'acquire',
+/** What taking and renewing a lock have in common. */
+const HOLD = {
   args: ['resource', 'owner'],
   hide: ['ttl_ms'],
-  flags: [TTL],
-  about: { mode: 'exclusive (the default) or shared' },
-  prepare: ({ body }, { flags }) => {
+  flags: [{ name: 'ttl', kind: 'text', value: 'time', summary: 'how long it holds (30s)' }],
+  prepare: ({ body }: { body: Record<string, unknown> }, { flags }: Call) => {
     const ttl = flags.text('ttl')
     if (ttl !== undefined) body['ttl_ms'] = durationMs(ttl)
   },
   columns: card,
-  id: ({ token }) => String(token),
+  id: ({ token }: Held) => String(token),
+} as const
+
+const acquire = row('jobs', locks.acquireLock, {
+  ...HOLD,
+  name: 'acquire',
+  about: { mode: 'exclusive (the default) or shared' },
   examples: ['wheelhouse lock acquire db:orders ci-318 --ttl 10m -o name   # prints the fencing token'],
 })
 
-const renew = row('jobs', locks.renewLock, {
-  name: 'renew',
-  args: ['resource', 'owner'],
-  hide: ['ttl_ms'],
-  flags: [TTL],
-  complete: resources,
-  prepare: ({ body }, { flags }) => {
-    const ttl = flags.text('ttl')
-    if (ttl !== undefined) body['ttl_ms'] = durationMs(ttl)
-  },
-  columns: card,
-  id: ({ token }) => String(token),
-})
+const renew = row('jobs', locks.renewLock, { ...HOLD, name: 'renew', complete: resources })
 
 const release = row('jobs', locks.releaseLock, {
   name: 'release',

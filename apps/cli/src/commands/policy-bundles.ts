@@ -1,7 +1,5 @@
 import { contract } from '@wheelhouse/contract'
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { readStdin } from '../io.ts'
+import { readText } from '../io.ts'
 import { age, moment } from '../cells.ts'
 import type { Call, Command } from '../command.ts'
 import { CliError, EXIT } from '../exit.ts'
@@ -80,10 +78,7 @@ const FILE = {
   required: true,
 } as const
 
-async function textOf({ io, flags }: Call): Promise<string> {
-  const path = flags.text('file') ?? '-'
-  return path === '-' ? readStdin(io) : readFileSync(resolve(io.cwd, path), 'utf8')
-}
+const textOf = ({ io, flags }: Call): Promise<string> => readText(io, flags.text('file') ?? '-')
 
 const put: Command = {
   name: 'put',

@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { parse } from 'yaml'
-import { readStdin } from '../io.ts'
+import { readText } from '../io.ts'
 import type { Call, Command } from '../command.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { durationMs } from '../flags.ts'
@@ -53,8 +51,7 @@ export const startRun = (complete: NonNullable<Command['complete']>): Command =>
 
 async function inputOf(call: Call): Promise<Record<string, unknown>> {
   const path = call.flags.text('file')
-  const text =
-    path === undefined ? '' : path === '-' ? await readStdin(call.io) : readFileSync(resolve(call.io.cwd, path), 'utf8')
+  const text = path === undefined ? '' : await readText(call.io, path)
   const given: unknown = text === '' ? {} : parse(text)
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new CliError(EXIT.usage, 'The input must be an object.')

@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { contract } from '@wheelhouse/contract'
 import { parse } from 'yaml'
 import type { Call, Command } from '../command.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { durationMs } from '../flags.ts'
-import { readStdin } from '../io.ts'
+import { readText } from '../io.ts'
 import { serialised } from '../render.ts'
 import { follow, type Followed } from './follow.ts'
 
@@ -108,11 +106,7 @@ const given = (name: string, value: string | undefined): Record<string, string> 
 async function inputOf({ flags, io }: Call): Promise<unknown> {
   const input = flags.text('input')
   if (input === undefined) return undefined
-  const text = !input.startsWith('@')
-    ? input
-    : input === '@-'
-      ? await readStdin(io)
-      : readFileSync(resolve(io.cwd, input.slice(1)), 'utf8')
+  const text = input.startsWith('@') ? await readText(io, input.slice(1)) : input
   try {
     return parse(text)
   } catch (cause) {
