@@ -193,18 +193,10 @@ function StepCard({ data: { node } }: NodeProps<StepNode>) {
   )
 }
 
-const MOST_MARKS = 12
-
 function Marks(props: { marks: readonly Status[] }) {
-  const { marks } = props
-  const step = Math.max(1, marks.length / MOST_MARKS)
-  const shown = Array.from(
-    { length: Math.min(marks.length, MOST_MARKS) },
-    (_, index) => marks[Math.floor(index * step)],
-  )
   return (
     <span aria-hidden className="mt-1 flex gap-[3px]">
-      {shown.map((status, index) => (
+      {props.marks.map((status, index) => (
         <i
           key={index}
           data-status={status}

@@ -12,7 +12,7 @@ export interface GraphNode {
   name: string
   /** The one thing worth knowing: who, how long, how many. */
   fact?: ReactNode
-  /** One mark an item of a fan-out; more than twelve are shown as twelve by share. */
+  /** One mark an item of a fan-out; there is room for twelve. */
   marks?: readonly Status[]
   /** Something is wrong with its definition. */
   faulty?: boolean

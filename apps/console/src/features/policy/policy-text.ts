@@ -1,6 +1,7 @@
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import { isMap, isScalar, isSeq } from 'yaml'
 import type { PolicyCheckBody } from '@wheelhouse/contract/jobs/policy'
 import type { CodeProblem } from '../../ui/code-editor.tsx'
+import { readYaml } from '../../ui/yaml-text.ts'
 
 /** A case that a bundle brings along: what is asked, and what must be said. */
 export interface PolicyCase {
@@ -21,12 +22,7 @@ export interface ReadPolicy {
  * beside the rules: `- {name, request: {topic, …}, expect: deny}`.
  */
 export function readPolicy(text: string): ReadPolicy {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  const problems = document.errors.map((error): CodeProblem => {
-    const { line, col } = lines.linePos(error.pos[0])
-    return { line, column: col, message: error.message.split('\n')[0] ?? '', severity: 'error' }
-  })
+  const { document, problems, place } = readYaml(text)
   if (problems.length > 0) return { problems, rules: 0, cases: [] }
   if (document.contents !== null && !isMap(document.contents))
     return {
@@ -38,7 +34,7 @@ export function readPolicy(text: string): ReadPolicy {
   const tests = document.get('tests')
   const cases: PolicyCase[] = []
   for (const item of isSeq(tests) ? tests.items : []) {
-    const line = isMap(item) && item.range ? lines.linePos(item.range[0]).line : 1
+    const line = isMap(item) && item.range ? place(item.range[0]).line : 1
     const given = (isMap(item) ? item.toJS(document) : null) as {
       name?: unknown
       request?: unknown
@@ -63,12 +59,11 @@ export function problemOf(message: string, text: string): CodeProblem {
 }
 
 function lineOfRule(text: string, index: number): number {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
+  const { document, place } = readYaml(text)
   const rules = document.get('rules')
   const item = isSeq(rules) ? rules.items[index] : undefined
   const range = isMap(item) || isScalar(item) ? item.range : undefined
-  return range ? lines.linePos(range[0]).line : 1
+  return range ? place(range[0]).line : 1
 }
 
 export const FIRST_BUNDLE = `# A bundle of your own. Bundles whose id begins with secops/ are asked before packs and the default policy;

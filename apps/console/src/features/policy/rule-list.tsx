@@ -1,6 +1,7 @@
 import { ShieldCheck } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { usePolicyRules } from '../../api/policy.ts'
+import type { Decision } from '../../api/wire.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { count } from '../../ui/age.ts'
@@ -15,7 +16,7 @@ import { EmptyState, NoMatchState, SkeletonRows } from '../../ui/states.tsx'
 import { StatusShape } from '../../ui/status.tsx'
 import { TableFoot } from '../../ui/table-foot.tsx'
 import { decisionState } from '../jobs/job-state.ts'
-import { decisionWord, type Said } from './decision-words.ts'
+import { decisionWord } from './decision-words.ts'
 
 interface Rule {
   id?: string
@@ -47,7 +48,7 @@ const COLUMNS: readonly Column<Row>[] = [
     head: 'Rule',
     narrow: 'name',
     cell: ({ rule }) => {
-      const { status, word } = decisionState(decisionWord(rule.decision ?? 'allow') as Said)
+      const { status, word } = decisionState(decisionWord(rule.decision ?? 'allow') as Decision)
       return (
         <span className="flex min-w-0 items-center gap-2">
           <StatusShape status={status} size={14} label={word} />
@@ -62,7 +63,7 @@ const COLUMNS: readonly Column<Row>[] = [
     head: 'Says',
     width: 170,
     from: 700,
-    cell: ({ rule }) => decisionState(decisionWord(rule.decision ?? 'allow') as Said).word,
+    cell: ({ rule }) => decisionState(decisionWord(rule.decision ?? 'allow') as Decision).word,
   },
   {
     id: 'when',

@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import { simulate } from '../../api/policy.ts'
 import { keys } from '../../api/keys.ts'
 import { StatusShape } from '../../ui/status.tsx'
+import { useSettled } from '../../ui/use-settled.ts'
 import { decisionState } from '../jobs/job-state.ts'
 import { decisionWord, saidOf } from './decision-words.ts'
 import type { PolicyCase } from './policy-text.ts'
@@ -12,11 +12,7 @@ const PAUSE_MS = 500
 
 /** The cases of the bundle, asked of the draft whenever it changes. */
 export function TestsPanel(props: { id: string; text: string; cases: readonly PolicyCase[]; broken: boolean }) {
-  const [settled, setSettled] = useState(props.text)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(props.text), PAUSE_MS)
-    return () => clearTimeout(timer)
-  }, [props.text])
+  const settled = useSettled(props.text, PAUSE_MS)
   const results = useQuery({
     queryKey: [...keys.policy, 'tests', props.id, settled],
     enabled: !props.broken && props.cases.length > 0 && settled === props.text,

@@ -1,5 +1,6 @@
-import { isMap, isScalar, LineCounter, parseDocument, stringify } from 'yaml'
+import { isMap, isScalar, stringify } from 'yaml'
 import type { CodeProblem } from '../../ui/code-editor.tsx'
+import { readYaml } from '../../ui/yaml-text.ts'
 
 export interface ReadDefinition {
   /** Absent while the text is not even YAML. */
@@ -11,17 +12,7 @@ export interface ReadDefinition {
 
 /** Reads a definition as it was typed; JSON is YAML too. */
 export function readDefinition(text: string): ReadDefinition {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  const place = (offset: number) => {
-    const { line, col } = lines.linePos(offset)
-    return { line, column: col }
-  }
-  const problems = document.errors.map((error): CodeProblem => ({
-    ...place(error.pos[0]),
-    message: error.message.split('\n')[0] ?? '',
-    severity: 'error',
-  }))
+  const { document, problems, place } = readYaml(text)
   const lineOf = (path: string) => {
     // The nearest part of the path that is written down: what is missing has no place of its own.
     const parts = path.split('.').filter((part) => part !== '')

@@ -1,6 +1,6 @@
 import { useNavigate } from '@tanstack/react-router'
 import { Save } from 'lucide-react'
-import { useDeferredValue, useEffect, useMemo, useState } from 'react'
+import { useDeferredValue, useMemo, useState } from 'react'
 import { useSaveWorkflow, useValidation } from '../../api/workflows.ts'
 import { useRefusal } from '../../app/allowed.ts'
 import { failureToast } from '../../app/failure-toast.ts'
@@ -10,6 +10,7 @@ import { CodeEditor, type CodeProblem } from '../../ui/code-editor.tsx'
 import { Graph } from '../../ui/graph.tsx'
 import { StatusText } from '../../ui/status.tsx'
 import { toast } from '../../ui/toast.tsx'
+import { useSettled } from '../../ui/use-settled.ts'
 import { readDefinition } from './definition-text.ts'
 import { graphOf } from './run-words.ts'
 
@@ -19,7 +20,7 @@ const PAUSE_MS = 400
 export function WorkflowEditor(props: { text: string; revision?: number; onLeave?: () => void }) {
   const [text, setText] = useState(props.text)
   const read = useMemo(() => readDefinition(text), [text])
-  const settled = useSettled(read.definition)
+  const settled = useSettled(read.definition, PAUSE_MS)
   const validation = useValidation(settled)
   const plan = useDeferredValue(validation.data?.plan ?? undefined)
   const save = useSaveWorkflow()
@@ -103,14 +104,4 @@ export function WorkflowEditor(props: { text: string; revision?: number; onLeave
       </div>
     </div>
   )
-}
-
-/** The value once nobody has changed it for a moment. */
-function useSettled<T>(value: T): T {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), PAUSE_MS)
-    return () => clearTimeout(timer)
-  }, [value])
-  return settled
 }
