@@ -1,5 +1,6 @@
 import type { Instant } from '../clock/index.ts'
-import { at, sql, storable, type Tx } from '../db/index.ts'
+import { storable, type Tx } from '../db/index.ts'
+import { readValue } from '../jobs/index.ts'
 import { appendEvent, recentEvents } from './events.ts'
 import { memoryName, summaryKey } from './keys.ts'
 import { chunksFor } from './parts.ts'
@@ -99,11 +100,9 @@ async function contextFor(tx: Tx, request: WindowRequest, filePath: string, now:
 }
 
 async function summaryOf(tx: Tx, memoryId: string, now: Instant): Promise<string | undefined> {
-  const row = await tx.maybe<{ body: Buffer }>(
-    sql`select body from job_values where key = ${summaryKey(memoryId)} and expires_at > ${at(now)}`,
-  )
-  if (!row) return undefined
-  const text = row.body.toString()
+  const stored = await readValue(tx, summaryKey(memoryId), now)
+  if (!stored) return undefined
+  const text = stored.toString()
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'string' ? value : text

@@ -2,10 +2,10 @@ import { Fault } from '@wheelhouse/contract'
 import { type Static, Type } from 'typebox'
 import type { Artifacts } from '../artifacts/index.ts'
 import type { Clock } from '../clock/index.ts'
-import { at, type Db, sql } from '../db/index.ts'
+import { type Db, sql } from '../db/index.ts'
 import type { Egress } from '../egress/index.ts'
 import { can, type Principal } from '../identity/index.ts'
-import { parsePointer, readValue, type Verb } from '../jobs/index.ts'
+import { parsePointer, readValue, type Verb, writeValue } from '../jobs/index.ts'
 import { memoryName } from '../memory/index.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
@@ -202,12 +202,8 @@ function storageVerb({
           const plain = typeof value === 'string'
           const content = Buffer.from(plain ? value : JSON.stringify(value ?? null))
           if (key !== undefined) {
-            await db.tenant(tenantId, (tx) =>
-              tx.run(sql`
-                insert into job_values (tenant_id, key, body, expires_at)
-                values (${tenantId}, ${place}, ${Buffer.from(JSON.stringify(value ?? null))}, ${at(clock.now() + resultLifeMs)})
-                on conflict (tenant_id, key) do update set body = excluded.body, expires_at = excluded.expires_at`),
-            )
+            const body = Buffer.from(JSON.stringify(value ?? null))
+            await db.tenant(tenantId, (tx) => writeValue(tx, place, body, clock.now(), resultLifeMs))
             return { key, ptr: `redis://${place}`, size_bytes: content.length }
           }
           const stored = await artifacts.put(principal, {
