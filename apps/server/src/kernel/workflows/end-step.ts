@@ -149,7 +149,8 @@ function writeContext(run: RunState, { outputPath }: PlanNode, step: StepRun): v
   if (outputPath === undefined) return
   const path = outputPath.split('.')
   const last = path.pop() as string
-  const context = structuredClone(run.context)
+  // New along the path alone: values are never changed in place.
+  const context = { ...run.context }
   let into: Record<string, unknown> = context
   for (const name of path) {
     const next = Object.hasOwn(into, name) ? into[name] : undefined
