@@ -1,3 +1,5 @@
+import type { JobMeta } from './plan.ts'
+
 /** The step types of the jobs dialect (jobs.md 21.1). */
 export const STEP_TYPES = [
   'llm',
@@ -58,7 +60,7 @@ export interface StepDefinition {
   readonly outputPath?: string
   readonly outputSchema?: Readonly<Record<string, unknown>>
   readonly outputSchemaId?: string
-  readonly meta?: StepMeta
+  readonly meta?: JobMeta
   readonly onError?: string
   readonly retry?: RetryDefinition
   readonly timeoutSec?: number
@@ -71,17 +73,6 @@ export interface StepDefinition {
   readonly default?: string
   readonly maxIterations?: number
   readonly workflowId?: string
-}
-
-export interface StepMeta {
-  readonly actorId?: string
-  readonly actorType?: 'human' | 'service'
-  readonly idempotencyKey?: string
-  readonly packId?: string
-  readonly capability?: string
-  readonly riskTags?: readonly string[]
-  readonly requires?: readonly string[]
-  readonly labels?: Readonly<Record<string, string>>
 }
 
 export interface RetryDefinition {

@@ -99,16 +99,18 @@ export interface JobTemplate {
   readonly topic: string
   readonly adapterId?: string
   readonly labels?: Readonly<Record<string, string>>
-  readonly meta?: {
-    readonly actorId?: string
-    readonly actorType?: 'human' | 'service'
-    readonly idempotencyKey?: string
-    readonly packId?: string
-    readonly capability?: string
-    readonly riskTags?: readonly string[]
-    readonly requires?: readonly string[]
-    readonly labels?: Readonly<Record<string, string>>
-  }
+  readonly meta?: JobMeta
+}
+
+export interface JobMeta {
+  readonly actorId?: string
+  readonly actorType?: 'human' | 'service'
+  readonly idempotencyKey?: string
+  readonly packId?: string
+  readonly capability?: string
+  readonly riskTags?: readonly string[]
+  readonly requires?: readonly string[]
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 export interface ApprovalTemplate {
