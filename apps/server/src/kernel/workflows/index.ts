@@ -23,7 +23,7 @@ export {
   shownEvent,
 } from './queries.ts'
 export { findRun, type RunRow } from './run-rows.ts'
-export { runWord, shownChild, stepWord } from './shown.ts'
+export { runWord, shownChild, shownCounts, stepWord } from './shown.ts'
 export { memoryOf } from './step-job.ts'
 export { stepColumns, stepOf, type StepRow } from './step-rows.ts'
 export { RUN_TOPIC, type RunChange } from './run-news.ts'

@@ -68,23 +68,26 @@ export function shownChild(step: StepRun): ChildStepRun {
   }
 }
 
+/** How many children a step has in each state; nothing of one without children. */
+export const shownCounts = ({ children }: Pick<StepRun, 'children'>): Pick<ShownStep, 'children_counts'> =>
+  children
+    ? {
+        children_counts: {
+          total: children.total,
+          begun: children.begun,
+          succeeded: children.succeeded,
+          failed: children.failed,
+        },
+      }
+    : {}
+
 function shownStep(step: StepRun, children: readonly StepRun[]): ShownStep {
-  const { children: counts } = step
   return {
     ...shownChild(step),
     ...(children.length === 0
       ? {}
       : { children: Object.fromEntries(children.map((child) => [child.key, shownChild(child)])) }),
-    ...(counts
-      ? {
-          children_counts: {
-            total: counts.total,
-            begun: counts.begun,
-            succeeded: counts.succeeded,
-            failed: counts.failed,
-          },
-        }
-      : {}),
+    ...shownCounts(step),
   }
 }
 

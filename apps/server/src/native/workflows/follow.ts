@@ -7,6 +7,7 @@ import {
   type RunChange,
   runHead,
   runWord,
+  shownCounts,
   shownEvent,
   stepWord,
   TERMINAL,
@@ -25,16 +26,7 @@ const shown = ({ runId, workflowId, status, at, steps }: RunChange) => ({
     status: stepWord(step.status),
     attempts: step.attempts,
     skipped: step.status === 'skipped',
-    ...(step.children
-      ? {
-          children_counts: {
-            total: step.children.total,
-            begun: step.children.begun,
-            succeeded: step.children.succeeded,
-            failed: step.children.failed,
-          },
-        }
-      : {}),
+    ...shownCounts(step),
   })),
 })
 
