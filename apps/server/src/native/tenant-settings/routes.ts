@@ -5,8 +5,13 @@ import { type Bound, serve } from '../../kernel/http/index.ts'
 
 type Stored = { approvals?: Partial<TenantSettings['approvals']>; retention?: Partial<TenantSettings['retention']> }
 
-const readSettings = async (tx: Tx): Promise<Stored> =>
-  (await tx.one<{ settings: Stored }>(sql`select settings from tenants where id = ${tx.tenantId} for update`)).settings
+/** With `lock`, other writers wait until the commit. */
+const readSettings = async (tx: Tx, lock?: 'lock'): Promise<Stored> =>
+  (
+    await tx.one<{ settings: Stored }>(
+      sql`select settings from tenants where id = ${tx.tenantId} ${lock ? sql`for update` : sql``}`,
+    )
+  ).settings
 
 const shown = ({ approvals = {}, retention = {} }: Stored): TenantSettings => ({
   approvals: { allowSelf: approvals.allowSelf ?? null },
@@ -19,7 +24,7 @@ export const routes = (): Bound[] =>
     get: async ({ tx }) => shown(await readSettings(tx)),
 
     async patch({ tx, body, audit }) {
-      const before = await readSettings(tx)
+      const before = await readSettings(tx, 'lock')
       const after: Stored = {
         ...before,
         ...(body.approvals ? { approvals: { ...before.approvals, ...body.approvals } } : {}),
