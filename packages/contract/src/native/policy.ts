@@ -1,15 +1,15 @@
 import { type Static, Type } from 'typebox'
 import { area } from '../endpoint.ts'
+import { Decision } from '../jobs/shapes.ts'
 import { Nullable, OneOf, Timestamp } from '../schemas.ts'
 
 const group = 'Policy'
-const Name = OneOf(['ALLOW', 'DENY', 'REQUIRE_APPROVAL', 'THROTTLE', 'ALLOW_WITH_CONSTRAINTS'])
 const DefaultDecision = OneOf(['allow', 'deny', 'require_approval'])
 const Count = Type.Integer({ minimum: 0 })
 const Wide = Type.String()
 
 const Verdict = Type.Object({
-  decision: Name,
+  decision: Decision,
   rule: Type.String({ description: 'The deciding rule; empty where none matched' }),
   reason: Wide,
 })
@@ -52,7 +52,7 @@ const WhatIfBody = Type.Object({
   from: Type.Optional(Timestamp),
   until: Type.Optional(Timestamp),
   topic: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'A glob, as in rules: job.deploy.*' })),
-  decision: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: 5 })),
+  decision: Type.Optional(Type.Array(Decision, { minItems: 1, maxItems: 5 })),
   rule: Type.Optional(Type.String({ maxLength: 400, description: 'Only decisions that this rule made' })),
   against: Type.Optional(
     OneOf(['history', 'current'], {
@@ -91,7 +91,7 @@ const WhatIfReply = Type.Object({
   }),
   unchanged: Count,
   otherRule: Type.Integer({ minimum: 0, description: 'Of the unchanged: the same decision by another rule' }),
-  transitions: Type.Array(Type.Object({ from: Name, to: Name, count: Count, examples: Type.Array(Example) })),
+  transitions: Type.Array(Type.Object({ from: Decision, to: Decision, count: Count, examples: Type.Array(Example) })),
   rules: Type.Array(Type.Object({ rule: Wide, before: Count, after: Count })),
   rulesOmitted: Count,
 })

@@ -3,8 +3,7 @@ import { jobs } from '@wheelhouse/contract/jobs/index'
 import { iso } from '../../kernel/clock/index.ts'
 import { serve } from '../../kernel/http/index.ts'
 import { deleteSchema, findSchema, listSchemas, putSchema } from '../../kernel/schemas/index.ts'
-
-const MAX_LISTED = 500
+import { capped } from '../moments.ts'
 
 /** jobs.md §12: a registry of JSON Schemas. */
 export const routes = () =>
@@ -16,7 +15,7 @@ export const routes = () =>
       return {}
     },
     async listSchemas({ tx, query }) {
-      const entries = await listSchemas(tx, Math.min(query.limit ?? 100, MAX_LISTED))
+      const entries = await listSchemas(tx, capped(query.limit ?? 100))
       return {
         schemas: entries.map(({ id }) => id),
         items: entries.map(({ id, sha256, updatedAt }) => ({ id, sha256, updated_at: iso(updatedAt) })),
