@@ -2,45 +2,108 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
+import { pause } from '../clock/index.ts'
 import { type Supervised, supervise } from './supervise.ts'
 
-const begun: { child: ChildProcess; at: number }[] = []
+const log = pino({ level: 'silent' })
 let supervised: Supervised | undefined
-afterEach(async () => {
-  await supervised?.stop()
-  begun.length = 0
-})
+afterEach(() => supervised?.stop())
 
-async function run(program: string): Promise<void> {
+/** Keeps the program running; `waits`: before each start but the first, in ms, as the log has it. */
+async function run(program: string, ...args: string[]): Promise<{ waits: number[]; child(): ChildProcess | undefined }> {
+  const waits: number[] = []
+  let child: ChildProcess | undefined
   supervised = await supervise({
     name: 'test',
     async start() {
-      const child = spawn(process.execPath, ['-e', program], { stdio: 'ignore' })
+      child = spawn(program, args, { stdio: 'ignore' })
       await once(child, 'spawn')
-      begun.push({ child, at: performance.now() })
       return child
     },
     stopSignal: 'SIGKILL',
     stopWithinMs: 1_000,
-    log: pino({ level: 'silent' }),
+    log: pino({ level: 'warn' }, { write: (line) => waits.push((JSON.parse(line) as { waitMs: number }).waitMs) }),
   })
+  return { waits, child: () => child }
 }
 
 test('a child that worked for a while is there again at once, however often it is killed', async () => {
-  await run('setInterval(() => {}, 1000)')
+  const { waits, child } = await run('sleep', '600')
   for (let kills = 1; kills <= 3; kills++) {
-    await expect.poll(() => performance.now() - (begun.at(-1)?.at ?? Infinity)).toBeGreaterThan(1_100)
-    const killed = performance.now()
-    begun.at(-1)?.child.kill('SIGKILL')
-    await expect.poll(() => begun.length, { interval: 10 }).toBe(kills + 1)
-    expect((begun.at(-1)?.at ?? Infinity) - killed).toBeLessThan(700)
+    await pause(1_100)
+    child()?.kill('SIGKILL')
+    await until(() => supervised?.status().restarts === kills)
   }
+  expect(waits).toEqual([50, 50, 50])
 })
 
 test('a child that ends as soon as it has begun is begun again more and more seldom', async () => {
-  await run('process.exit(1)')
-  await expect.poll(() => begun.length).toBeGreaterThanOrEqual(6)
-  const gaps = begun.slice(1).map(({ at }, i) => at - (begun[i]?.at ?? 0))
-  // 50, 100, 200, 400, 800 ms and the life of the process.
-  expect(gaps[4]).toBeGreaterThan((gaps[0] ?? Infinity) + 500)
+  const { waits } = await run('false')
+  await until(() => waits.length === 5)
+  expect(waits).toEqual([50, 100, 200, 400, 800])
+})
+
+const sleeper = async (): Promise<ChildProcess> => spawn('sleep', ['600'])
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error('not within 10 s')
+    await pause(10)
+  }
+}
+
+test('a first start that fails is the caller’s error', async () => {
+  const start = async () => {
+    throw new Error('no such thing')
+  }
+  await expect(supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, log })).rejects.toThrow(
+    'no such thing',
+  )
+})
+
+test('a child that dies, and whose next start fails twice, comes back', async () => {
+  let starts = 0
+  const start = async () => {
+    starts++
+    if (starts === 2 || starts === 3) throw new Error('not yet')
+    return sleeper()
+  }
+  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, log })
+  const { pid } = supervised.status()
+  process.kill(pid ?? 0, 'SIGKILL')
+  await until(() => supervised?.status().state === 'running' && supervised.status().restarts === 1)
+  expect(starts).toBe(4)
+  expect(supervised.status().pid).not.toBe(pid)
+})
+
+test('a child that ignores the stop signal is killed after its time', async () => {
+  const start = async () => {
+    const child = spawn('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 0.05; done'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    return child
+  }
+  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 200, log })
+  const { pid } = supervised.status()
+  await supervised.stop()
+  expect(() => process.kill(pid ?? 0, 0)).toThrow(/ESRCH/)
+  expect(supervised.status()).toMatchObject({ state: 'stopped', pid: undefined, restarts: 0 })
+})
+
+test('a stop during the wait for the next start ends the wait', async () => {
+  let starts = 0
+  const start = async () => {
+    if (++starts > 1) throw new Error('never again')
+    return sleeper()
+  }
+  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, log })
+  process.kill(supervised.status().pid ?? 0, 'SIGKILL')
+  await until(() => starts > 3)
+  await supervised.stop()
+  const after = starts
+  await pause(50)
+  expect(starts).toBe(after)
+  expect(supervised.status().state).toBe('stopped')
 })

@@ -26,6 +26,9 @@ export interface Supervision {
 }
 
 const HEALTHY_MS = 1_000
+const MAX_WAIT_MS = 10_000
+
+const waitMs = (failures: number): number => Math.min(MAX_WAIT_MS, 50 * 2 ** failures)
 
 /**
  * Keeps one child running: whenever it ends by itself it is started again, after 50 ms, then twice as long each time up to
@@ -45,7 +48,7 @@ export async function supervise({ name, start, stopSignal, stopWithinMs, log }: 
       if (stopping.signal.aborted) break
       if (Date.now() - since > HEALTHY_MS) failures = 0
       log.warn(
-        { child: name, pid: child.pid, code: child.exitCode, signal: child.signalCode },
+        { child: name, pid: child.pid, code: child.exitCode, signal: child.signalCode, waitMs: waitMs(failures) },
         'A child process ended; starting it again',
       )
       status.state = 'restarting'
@@ -64,7 +67,7 @@ export async function supervise({ name, start, stopSignal, stopWithinMs, log }: 
 
   async function startAgain(attempt: () => number): Promise<ChildProcess | undefined> {
     while (!stopping.signal.aborted) {
-      const waited = await pause(Math.min(10_000, 50 * 2 ** attempt()), stopping.signal).then(
+      const waited = await pause(waitMs(attempt()), stopping.signal).then(
         () => true,
         () => false,
       )
