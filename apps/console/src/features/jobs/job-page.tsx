@@ -20,12 +20,13 @@ import { LogView } from '../../ui/log-view.tsx'
 import { FactsLine, KeyValues, ObjectHeader, Page, Section } from '../../ui/page.tsx'
 import { ProgressBar } from '../../ui/sparkline.tsx'
 import { PartialLine, SkeletonRows } from '../../ui/states.tsx'
-import { StatusPill, StatusShape } from '../../ui/status.tsx'
+import { StatusPill } from '../../ui/status.tsx'
 import { Tabs, tabPanel } from '../../ui/tabs.tsx'
-import { Age, At } from '../../ui/time.tsx'
+import { Age } from '../../ui/time.tsx'
 import { toast } from '../../ui/toast.tsx'
 import { streamedLines } from '../instance/output-lines.ts'
-import { decisionState, isTerminal, jobState, submittedAt, topicWords } from './job-state.ts'
+import { JobDecisions } from './job-decisions.tsx'
+import { isTerminal, jobState, submittedAt, topicWords } from './job-state.ts'
 import { jobTimeline } from './job-timeline.ts'
 import { TraceWaterfall } from './trace-waterfall.tsx'
 import { whyLines } from './why-lines.ts'
@@ -148,7 +149,7 @@ function JobView(props: { job: JobDetail; readAt: number; tab: JobTab; onTab: (t
             <JobFacts job={job} />
           </div>
         )}
-        {tab === 'policy' && <Decisions id={job.id} job={job} />}
+        {tab === 'policy' && <JobDecisions id={job.id} />}
         {tab === 'timeline' && (
           <div className="py-4 wide:px-2">
             <Feed
@@ -303,53 +304,6 @@ function JobFacts(props: { job: JobDetail }) {
         </Section>
       )}
     </aside>
-  )
-}
-
-function Decisions(props: { id: string; job: JobDetail }) {
-  const decisions = useDecisions(props.id)
-  if (decisions.isPending) return <SkeletonRows rows={3} />
-  if (decisions.isError)
-    return <FailureView error={decisions.error} what="the decisions" onRetry={() => void decisions.refetch()} />
-  return (
-    <div className="flex flex-col">
-      {decisions.data.length === 0 && <p className="px-5 py-4 text-s2 text-ink-3">Policy has not looked at it yet.</p>}
-      {decisions.data.map((decision, index) => {
-        const { status, word } = decisionState(decision.decision)
-        return (
-          <section
-            key={decision.checked_at ?? index}
-            className="grid gap-x-4 gap-y-1 border-b border-line-1 px-5 py-3 text-s2 wide:grid-cols-[16px_170px_minmax(0,1fr)_auto]"
-          >
-            <StatusShape status={status} size={14} className="mt-0.5" />
-            <h2 className="font-medium text-ink">{word}</h2>
-            <div className="min-w-0 text-ink-2">
-              {sentence(decision.reason) || 'No reason given.'}
-              {decision.rule_id && (
-                <>
-                  {' '}
-                  Rule <span className="mono text-ink">{decision.rule_id}</span>.
-                </>
-              )}
-              {decision.constraints && Object.keys(decision.constraints).length > 0 && (
-                <div className="mt-2">
-                  <JsonView label="Limits" value={decision.constraints} />
-                </div>
-              )}
-              <p className="mt-1 text-s1 text-ink-3">
-                Snapshot <span className="mono">{decision.policy_snapshot ?? '–'}</span>
-                {decision.job_hash && (
-                  <>
-                    , binds hash <span className="mono">{decision.job_hash.slice(0, 16)}…</span>
-                  </>
-                )}
-              </p>
-            </div>
-            <At at={instant(decision.checked_at)} className="text-ink-3" />
-          </section>
-        )
-      })}
-    </div>
   )
 }
 

@@ -10,7 +10,10 @@ let supervised: Supervised | undefined
 afterEach(() => supervised?.stop())
 
 /** Keeps the program running; `waits`: before each start but the first, in ms, as the log has it. */
-async function run(program: string, ...args: string[]): Promise<{ waits: number[]; child(): ChildProcess | undefined }> {
+async function run(
+  program: string,
+  ...args: string[]
+): Promise<{ waits: number[]; child(): ChildProcess | undefined }> {
   const waits: number[] = []
   let child: ChildProcess | undefined
   supervised = await supervise({
