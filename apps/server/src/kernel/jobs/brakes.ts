@@ -2,6 +2,7 @@ import { Fault } from '@wheelhouse/contract'
 import { type Bus, type Listening } from '../bus/index.ts'
 import type { Clock, Instant } from '../clock/index.ts'
 import { at, type Db, sql, type Tx } from '../db/index.ts'
+import { parkedUnder } from './queue.ts'
 
 /** A stop that somebody set, and who. */
 export interface Halt {
@@ -192,19 +193,8 @@ export function openBrakes({ db, bus, clock }: { db: Db; bus: Bus; clock: Clock 
 
   /** Jobs that were set aside and whose topic is paused no longer. */
   async function takeBack(): Promise<boolean> {
-    const aside = await db.engine((tx) =>
-      tx.many<{ tenantId: string; topic: string }>(sql`
-        with recursive pairs as (
-          (select tenant_id, topic from job_queue where state = 'paused' order by tenant_id, topic limit 1)
-          union all
-          select next.tenant_id, next.topic from pairs, lateral (
-            select tenant_id, topic from job_queue where state = 'paused' and (tenant_id, topic) > (pairs.tenant_id, pairs.topic)
-            order by tenant_id, topic limit 1) next
-        )
-        select tenant_id as "tenantId", topic from pairs limit 10000`),
-    )
     let any = false
-    for (const { tenantId, topic } of aside) {
+    for (const { tenantId, name: topic } of await parkedUnder(db, 'paused', 'topic')) {
       if (known.get(tenantId)?.topics.has(topic)) continue
       let moved = BATCH
       while (moved === BATCH) {

@@ -194,6 +194,28 @@ export async function readyPools(db: Db): Promise<{ pool: string; tenantId: stri
   )
 }
 
+/** Under which names jobs of which tenants are set aside; as `readyPools`, over the index of that state. At most 10,000. */
+export async function parkedUnder(
+  db: Db,
+  state: 'paused' | 'blocked',
+  column: 'topic' | 'park_key',
+): Promise<{ tenantId: string; name: string }[]> {
+  const name = sql.ref(column)
+  // Literal: the index is a partial one.
+  const there = sql`state = ${sql.lit(state)}`
+  return db.engine((tx) =>
+    tx.many<{ tenantId: string; name: string }>(sql`
+      with recursive pairs as (
+        (select tenant_id, ${name} as name from job_queue where ${there} order by tenant_id, ${name} limit 1)
+        union all
+        select next.tenant_id, next.name from pairs, lateral (
+          select tenant_id, ${name} as name from job_queue where ${there} and (tenant_id, ${name}) > (pairs.tenant_id, pairs.name)
+          order by tenant_id, ${name} limit 1) next
+      )
+      select tenant_id as "tenantId", name from pairs limit 10000`),
+  )
+}
+
 /** Jobs whose waiting time is over become ready. Returns how many. */
 export async function ripen(db: Db, now: Instant): Promise<number> {
   return db.engine((tx) =>

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/index.ts'
 import { type Db, sql, type Tx } from '../db/index.ts'
-import { byKey, type Held } from './queue.ts'
+import { byKey, type Held, parkedUnder } from './queue.ts'
 
 /** Labels by which jobs say that only so many of them run at the same time, in their tenant (default limit: 1). */
 const KEY_LABEL = 'concurrency.key'
@@ -101,19 +101,8 @@ export function openSlots({ db, clock }: { db: Db; clock: Clock }): Slots {
       return parked
     },
     async promoteAll() {
-      const keys = await db.engine((tx) =>
-        tx.many<{ tenantId: string; key: string }>(sql`
-          with recursive pairs as (
-            (select tenant_id, park_key from job_queue where state = 'blocked' order by tenant_id, park_key limit 1)
-            union all
-            select next.tenant_id, next.park_key from pairs, lateral (
-              select tenant_id, park_key from job_queue where state = 'blocked' and (tenant_id, park_key) > (pairs.tenant_id, pairs.park_key)
-              order by tenant_id, park_key limit 1) next
-          )
-          select tenant_id as "tenantId", park_key as key from pairs limit 10000`),
-      )
       let n = 0
-      for (const { tenantId, key } of keys) n += await promote(tenantId, key)
+      for (const { tenantId, name } of await parkedUnder(db, 'blocked', 'park_key')) n += await promote(tenantId, name)
       return n
     },
   }
