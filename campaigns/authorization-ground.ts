@@ -1,49 +1,6 @@
-import fc from 'fast-check'
-import type { Endpoint, Surface } from '../packages/contract/src/index.ts'
-import type { Bound } from '../apps/server/src/kernel/http/index.ts'
-import { fitting, type Schema } from '../apps/server/src/testing/generate.ts'
+import type { Schema } from '../apps/server/src/testing/generate.ts'
+import { ask, parsed, prefixed, sample, type Thing } from '../apps/server/src/testing/asking.ts'
 import type { TestTenant, World } from '../apps/server/src/testing/world.ts'
-
-export const methodOf = ({ method }: Endpoint): string => (method === 'ANY' ? 'POST' : method)
-
-/** On the surface's own prefix, where several surfaces may know the same path. */
-export const prefixed = (surface: Surface, path: string): string =>
-  surface !== 'native' && /^\/(api|ws|health|metrics)/.test(path) ? `/${surface}${path}` : path
-
-export const nameOf = ({ surface, endpoint }: Bound): string => `${surface} ${endpoint.method} ${endpoint.path}`
-
-export const sample = (schema: Schema, seed: number, sparse = false): unknown =>
-  fc.sample(fitting(schema, sparse), { seed, numRuns: 1 })[0]
-
-const NAMES: Schema = { type: 'string', pattern: '^x[a-z]{8}$' }
-
-/** An object that a tenant has made, by the path below which it lies. */
-export interface Thing {
-  path: string
-  id: string
-}
-
-/** The path with ids: of these things where one lies there, else generated ones that nothing bears. */
-export function pathOf(
-  { surface, endpoint }: Bound,
-  seed: number,
-  things: readonly Thing[] = [],
-): { path: string; ids: string[] } {
-  const properties = (endpoint.params as Schema | undefined)?.properties ?? {}
-  const ids: string[] = []
-  let before = ''
-  const parts = endpoint.path.split(/\{(\w+)\}/)
-  for (const [i, part] of parts.entries()) {
-    if (i % 2 === 0) {
-      before += part
-      continue
-    }
-    const known = things.find(({ path }) => `${path}/` === before)
-    if (known) ids.push(known.id)
-    before += encodeURIComponent(known?.id ?? String(sample(properties[part] ?? NAMES, seed)))
-  }
-  return { path: prefixed(surface, before), ids }
-}
 
 /** Bodies of what generated ones rarely make. */
 const BODIES: Readonly<Record<string, object>> = {
@@ -114,14 +71,6 @@ export async function makeThings(
   return things
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 const NAMED = ['id', 'job_id', 'instanceId', 'artifact_ptr', 'name', 'run_id', 'trace_id'] as const
 
 function idIn(value: unknown): string | undefined {
@@ -137,43 +86,4 @@ function listed(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const list = Object.values(value).find((each) => Array.isArray(each) && each.length > 0)
   return list === undefined ? undefined : listed(list)
-}
-
-export interface Ask {
-  method: string
-  path: string
-  as?: string
-  headers?: Record<string, string>
-  query?: string
-  body?: string
-  patienceMs?: number
-}
-
-/** What came back; undefined when the server took its time on purpose (streams, long polls). */
-export async function ask(
-  world: World,
-  { method, path, as, headers = {}, query, body, patienceMs = 3_000 }: Ask,
-): Promise<{ status: number; body: string; headers: Headers } | undefined> {
-  const signal = AbortSignal.timeout(patienceMs)
-  try {
-    const response = await fetch(`${world.url}${path}${query === undefined ? '' : `?${query}`}`, {
-      method,
-      signal,
-      redirect: 'manual',
-      headers: {
-        ...(as === undefined ? {} : { authorization: `Bearer ${as}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body }),
-    })
-    if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
-      await response.body?.cancel()
-      return { status: response.status, body: '', headers: response.headers }
-    }
-    return { status: response.status, body: await response.text(), headers: response.headers }
-  } catch (error) {
-    if (signal.aborted) return undefined
-    throw error
-  }
 }

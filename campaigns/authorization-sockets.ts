@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { BUILT_IN_ROLES } from '../packages/contract/src/index.ts'
+import { nameOf, pathOf, type Thing } from '../apps/server/src/testing/asking.ts'
 import type { World } from '../apps/server/src/testing/world.ts'
 import type { Cell } from './authorization.ts'
 import type { BadCredential, Shown } from './authorization-credentials.ts'
-import { nameOf, pathOf, type Thing } from './authorization-ground.ts'
 import { mayKey } from './authorization-model.ts'
 
 /** What is not heard so long after it happened is not told. */

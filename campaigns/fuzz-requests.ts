@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Bound } from '../apps/server/src/kernel/http/index.ts'
+import { methodOf, prefixed } from '../apps/server/src/testing/asking.ts'
 import { broken, fitting, queryOf, type Schema } from '../apps/server/src/testing/generate.ts'
-import { methodOf, prefixed } from './authorization-ground.ts'
 import type { Random } from './random.ts'
 
 export interface Wanted {

@@ -1,9 +1,9 @@
 import { BUILT_IN_ROLES, type BuiltInRole } from '../packages/contract/src/index.ts'
 import type { Bound } from '../apps/server/src/kernel/http/index.ts'
 import { createKey, createUser } from '../apps/server/src/kernel/identity/index.ts'
+import { ask, nameOf, parsed } from '../apps/server/src/testing/asking.ts'
 import { hasErrorShape, isDefect, isProbe } from '../apps/server/src/testing/error-shapes.ts'
 import type { World } from '../apps/server/src/testing/world.ts'
-import { nameOf } from './authorization-ground.ts'
 import { mayKey } from './authorization-model.ts'
 import { Known, requestsOf, type Wanted } from './fuzz-requests.ts'
 import { Random } from './random.ts'
@@ -143,25 +143,20 @@ interface Outcome {
 }
 
 async function send(world: World, { surface, endpoint }: Bound, key: string, wanted: Wanted): Promise<Outcome> {
-  const signal = AbortSignal.timeout(HANG_MS)
   const began = performance.now()
   const took = (): number => Math.round(performance.now() - began)
-  const { method, path, query, headers, body } = wanted
+  const { query, body, ...rest } = wanted
   try {
-    const response = await fetch(`${world.url}${path}${query === '' ? '' : `?${query}`}`, {
-      method,
-      signal,
-      redirect: 'manual',
-      headers: { authorization: `Bearer ${key}`, ...headers },
+    const reply = await ask(world, {
+      ...rest,
+      as: key,
+      ...(query === '' ? {} : { query }),
       ...(body === undefined ? {} : { body }),
+      patienceMs: HANG_MS,
     })
-    const { status } = response
-    if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
-      await response.body?.cancel()
-      return { status, ms: took() }
-    }
-    const text = await response.text()
     const ms = took()
+    if (!reply) return { ms, wrong: `no answer within ${HANG_MS} ms` }
+    const { status, body: text } = reply
     const value = parsed(text)
     if (isDefect(endpoint, status)) return { status, ms, wrong: `${status} ${text.slice(0, 200)}` }
     // What never reached a surface (a path that is no path) is answered by the server itself.
@@ -169,21 +164,12 @@ async function send(world: World, { surface, endpoint }: Bound, key: string, wan
       return { status, ms, wrong: `${status} in no form of its surface: ${text.slice(0, 200)}` }
     return { status, ms, ...(status < 300 ? { value } : {}) }
   } catch (error) {
-    if (signal.aborted) return { ms: took(), wrong: `no answer within ${HANG_MS} ms` }
     return { ms: took(), wrong: `the connection broke: ${String((error as Error).cause ?? error)}` }
   }
 }
 
 /** A hostile part can make the path another one, even one that nobody serves. */
 const isStranger = (status: number): boolean => status === 404 || status === 405
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
 
 function shuffled<T>(values: readonly T[], random: Random): T[] {
   const copy = [...values]

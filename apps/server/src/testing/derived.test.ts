@@ -1,8 +1,9 @@
-import { BUILT_IN_ROLES, declared, type Endpoint, type Surface, SURFACES } from '@wheelhouse/contract'
+import { BUILT_IN_ROLES, declared, type Surface, SURFACES } from '@wheelhouse/contract'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Bound } from '../kernel/http/index.ts'
 import { can, createKey } from '../kernel/identity/index.ts'
+import { ask, type Ask, methodOf, nameOf, parsed, pathOf, sample } from './asking.ts'
 import { hasErrorShape, isDefect, isProbe } from './error-shapes.ts'
 import { broken, fitting, queryOf, type Schema } from './generate.ts'
 import { openWorld, type World } from './world.ts'
@@ -32,66 +33,14 @@ interface Reply {
   body: unknown
 }
 
-interface Ask {
-  method: string
-  url: string
-  as: string | null
-  body?: string
-}
-
 /** Undefined when the server took its time on purpose. */
-async function send({ method, url, as, body }: Ask): Promise<Reply | undefined> {
-  const signal = AbortSignal.timeout(PATIENCE_MS)
-  try {
-    const response = await fetch(`${world.url}${url}`, {
-      method,
-      signal,
-      redirect: 'manual',
-      headers: {
-        ...(as === null ? {} : { authorization: `Bearer ${as}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body }),
-    })
-    if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
-      await response.body?.cancel()
-      return { status: response.status, body: null }
-    }
-    const text = await response.text()
-    return { status: response.status, body: parsed(text) }
-  } catch (error) {
-    if (signal.aborted) return undefined
-    throw error
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
-
-const methodOf = ({ method }: Endpoint): string => (method === 'ANY' ? 'POST' : method)
-
-/** The path with generated ids: they fit their schema, and nothing bears them. */
-function pathOf(surface: Surface, endpoint: Endpoint, seed: number): string {
-  const properties = (endpoint.params as Schema | undefined)?.properties ?? {}
-  const path = endpoint.path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const [value] = fc.sample(fitting(properties[name] ?? { type: 'string', pattern: '^x[a-z]{8}$' }), {
-      seed,
-      numRuns: 1,
-    })
-    return encodeURIComponent(String(value))
-  })
-  return surface !== 'native' && /^\/(api|ws|health|metrics)/.test(path) ? `/${surface}${path}` : path
+async function send({ url, ...asked }: Omit<Ask, 'path'> & { url: string }): Promise<Reply | undefined> {
+  const reply = await ask(world, { ...asked, path: url, patienceMs: PATIENCE_MS })
+  return reply && { status: reply.status, body: parsed(reply.body) }
 }
 
 const answering = (surface: Surface): readonly Bound[] =>
   bound.filter((each) => each.surface === surface && each.endpoint.kind !== 'ws' && each.endpoint.path.includes(ONLY))
-
-const nameOf = ({ surface, endpoint }: Bound): string => `${surface} ${endpoint.method} ${endpoint.path}`
 
 const shown = (value: unknown): string => {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
@@ -113,8 +62,8 @@ describe.each(SURFACES)('%s', (surface) => {
       const { endpoint } = each
       if (endpoint.permission === 'public') continue
       const method = methodOf(endpoint)
-      const ask = { method, url: pathOf(surface, endpoint, SEED), as: null, ...(method === 'GET' ? {} : { body: '[' }) }
-      const reply = await send(ask)
+      const url = pathOf(each, SEED).path
+      const reply = await send({ method, url, as: null, ...(method === 'GET' ? {} : { body: '[' }) })
       if (reply?.status !== 401 || !hasErrorShape(surface, reply))
         wrong.push(`${nameOf(each)}: ${reply?.status} ${shown(reply?.body)}`)
     }
@@ -130,7 +79,7 @@ describe.each(SURFACES)('%s', (surface) => {
       for (const [i, role] of BUILT_IN_ROLES.entries()) {
         const principal = principals[i]
         if (!principal || can(principal, endpoint.permission)) continue
-        const url = pathOf(surface, endpoint, SEED)
+        const url = pathOf(each, SEED).path
         const reply = await send({ method, url, as: world.a.keys[role], ...(method === 'GET' ? {} : { body: '[' }) })
         if (reply?.status !== 403 || !hasErrorShape(surface, reply))
           wrong.push(`${nameOf(each)} as ${role}: ${reply?.status} ${shown(reply?.body)}`)
@@ -146,10 +95,8 @@ describe.each(SURFACES)('%s', (surface) => {
       const { endpoint } = each
       if (!endpoint.path.includes('{') || endpoint.permission === 'public') continue
       const method = methodOf(endpoint)
-      const body = endpoint.body
-        ? fc.sample(fitting(endpoint.body as Schema), { seed: SEED, numRuns: 1 })[0]
-        : undefined
-      const url = pathOf(surface, endpoint, SEED)
+      const body = endpoint.body ? sample(endpoint.body as Schema, SEED) : undefined
+      const url = pathOf(each, SEED).path
       const reply = await send({ method, url, as, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
       const isList = endpoint.list !== undefined
       // Some documents answer an unknown id with an empty list (jobs.md §5, §6).
@@ -171,18 +118,16 @@ describe.each(SURFACES)('%s', (surface) => {
         if (!beneath.test(endpoint.path) || endpoint.permission === 'public') continue
         tried += 1
         const method = methodOf(endpoint)
-        const prefix = pathOf(surface, endpoint, SEED).split(made.path)[0] ?? ''
+        const prefix = pathOf(each, SEED).path.split(made.path)[0] ?? ''
         const url = `${prefix}${endpoint.path.replace(/\{\w+\}/, encodeURIComponent(made.id))}`
-        const body = endpoint.body
-          ? fc.sample(fitting(endpoint.body as Schema), { seed: SEED, numRuns: 1 })[0]
-          : undefined
-        const ask = { method, url, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
-        const foreign = await send({ ...ask, as: world.a.keys.admin })
+        const body = endpoint.body ? sample(endpoint.body as Schema, SEED) : undefined
+        const asked = { method, url, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+        const foreign = await send({ ...asked, as: world.a.keys.admin })
         const isEmptyList = endpoint.list !== undefined && foreign?.status === 200
         if (!foreign || ((foreign.status < 400 || foreign.status >= 500) && !isEmptyList))
           wrong.push(`${nameOf(each)} (${url}) of another tenant: ${foreign?.status} ${shown(foreign?.body)}`)
         if (method !== 'GET') continue
-        const own = await send({ ...ask, as: world.b.keys.admin })
+        const own = await send({ ...asked, as: world.b.keys.admin })
         if (own?.status === 404)
           wrong.push(`${nameOf(each)} (${url}) as its owner: 404, so that the case proves nothing`)
       }
@@ -209,11 +154,12 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, St
 /** What tenant b can make from generated bodies alone, by the path that makes it. */
 async function makeAll(surface: Surface): Promise<{ path: string; id: string }[]> {
   const made: { path: string; id: string }[] = []
-  for (const { endpoint } of answering(surface)) {
+  for (const each of answering(surface)) {
+    const { endpoint } = each
     if (endpoint.method !== 'POST' || endpoint.path.includes('{') || endpoint.permission === 'public' || !endpoint.body)
       continue
     for (const body of fc.sample(fitting(endpoint.body as Schema, true), { seed: SEED, numRuns: 10 })) {
-      const url = pathOf(surface, endpoint, SEED)
+      const url = pathOf(each, SEED).path
       const reply = await send({ method: 'POST', url, as: world.b.keys.admin, body: JSON.stringify(body) })
       const id = reply && reply.status < 300 ? idIn(reply.body) : undefined
       if (id === undefined) continue
@@ -255,7 +201,7 @@ async function fuzz(each: Bound): Promise<string[]> {
     const query = new URLSearchParams(
       Object.entries(queries[i] ?? {}).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
     ).toString()
-    const url = `${pathOf(surface, endpoint, SEED + i)}${query === '' ? '' : `?${query}`}`
+    const url = `${pathOf(each, SEED + i).path}${query === '' ? '' : `?${query}`}`
     const reply = await send({ method, url, as, ...(body === undefined ? {} : { body }) })
     if (!reply) break
     const isRefusal = reply.status >= 400 && !isDefect(endpoint, reply.status)
