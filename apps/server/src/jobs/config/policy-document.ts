@@ -14,6 +14,7 @@ import {
   SETTINGS_ID,
 } from '../../kernel/policy/index.ts'
 import type { Data } from '../../kernel/tenant-config/index.ts'
+import { isYes } from '../yes.ts'
 
 /** The document whose key `bundles` is the tenant's policy (jobs.md 20.4): one thing under two doors. */
 export const POLICY_ID = 'policy'
@@ -54,8 +55,6 @@ const refuse = (message: string): never => {
   throw new Fault('VAL_SCHEMA', {}, { message })
 }
 
-const YES = new Set(['1', 'true', 'yes', 'y', 'on'])
-
 function fragmentOf(id: string, written: unknown): Fragment | undefined {
   if (id === '' || id.length > 200 || id === BASE_ID || id === SETTINGS_ID)
     return refuse(`policy bundle "${id}" is not written here`)
@@ -71,7 +70,7 @@ function fragmentOf(id: string, written: unknown): Fragment | undefined {
   return {
     id,
     content: text,
-    enabled: typeof enabled === 'string' ? YES.has(enabled.trim().toLowerCase()) : enabled !== false,
+    enabled: typeof enabled === 'string' ? isYes(enabled) : enabled !== false,
     ...textMember('author', more['author']),
     ...textMember('message', more['message']),
     ...textMember('version', more['version']),
