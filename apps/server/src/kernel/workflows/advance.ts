@@ -8,17 +8,9 @@ import { isChild, nodeOfStep, openTurn, runEnded, stepEnded, tell } from './even
 import type { EventTurn } from './event-turn.ts'
 import type { World } from './world.ts'
 
-/** A run that has not begun: one pending row for each node of its plan. */
-export function newRun(
-  plan: Plan,
-  { id, input, context = {} }: Pick<RunState, 'id' | 'input'> & { context?: RunState['context'] },
-): RunState {
-  const steps = Object.keys(plan.nodes).map((key): [string, StepRun] => [
-    key,
-    { key, nodeId: key, status: 'pending', attempts: 0 },
-  ])
-  return { id, status: 'pending', input, context, dryRun: false, steps: new Map(steps) }
-}
+/** Every step of a plan before it has begun. */
+export const freshSteps = (plan: Plan): StepRun[] =>
+  Object.keys(plan.nodes).map((id) => ({ key: id, nodeId: id, status: 'pending', attempts: 0 }))
 
 /**
  * Takes in what happened: changes `run`, a private copy, and says what is to be done about it. An event that was taken in, that came too late

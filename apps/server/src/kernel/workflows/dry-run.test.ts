@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { newRun } from './advance.ts'
 import { compileDefinition } from './compile.ts'
 import { dryRun } from './dry-run.ts'
 import { parseDefinition } from './parse-definition.ts'
+import { newRun } from './run-player.ts'
 
 async function dry(steps: Record<string, unknown>, input: Record<string, unknown> = {}) {
   const { definition, problems } = parseDefinition({ steps })

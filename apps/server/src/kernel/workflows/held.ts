@@ -76,10 +76,6 @@ export function heldOf(row: RunRow, plan: Plan, steps: readonly StepRun[]): Held
 export const sizeOf = (value: unknown): number =>
   64 + (value === undefined || value === null ? 0 : JSON.stringify(value).length)
 
-/** Every step of a plan before it has begun. */
-export const freshSteps = (plan: Plan): StepRun[] =>
-  Object.keys(plan.nodes).map((id) => ({ key: id, nodeId: id, status: 'pending', attempts: 0 }))
-
 /** A copy by which a change is told. */
 export const copyOf = (step: StepRun): StepRun => ({
   ...step,

@@ -1,6 +1,6 @@
 import type { Instant } from '../clock/index.ts'
 import assert from 'node:assert/strict'
-import { advance, beginChild, newRun } from './advance.ts'
+import { advance, beginChild, freshSteps } from './advance.ts'
 import { stepEnded } from './event-turn.ts'
 import { compileDefinition } from './compile.ts'
 import { parseDefinition } from './parse-definition.ts'
@@ -10,6 +10,12 @@ import type { Effect, RunEvent, RunState, StepRun, TimelineEvent } from './state
 export type Submitted = Extract<Effect, { kind: 'submit' }>
 export type Timer = Extract<Effect, { kind: 'timer' }>
 export type StartedRun = Extract<Effect, { kind: 'start-run' }>
+
+/** A run that has not begun: one pending row for each node of its plan. */
+export function newRun(plan: Plan, { id, input }: Pick<RunState, 'id' | 'input'>): RunState {
+  const steps = freshSteps(plan).map((step): [string, StepRun] => [step.key, step])
+  return { id, status: 'pending', input, context: {}, dryRun: false, steps: new Map(steps) }
+}
 
 /**
  * Plays a run by hand, without a database: keeps what the engine would keep (rows of children, open jobs, questions, sub-runs, timers) and does

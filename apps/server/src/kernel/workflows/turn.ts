@@ -4,13 +4,15 @@ import type { Approvals } from '../approvals/index.ts'
 import type { Artifacts } from '../artifacts/index.ts'
 import type { Clock, Instant } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
-import { at, jsonb, sql, type Tx } from '../db/index.ts'
+import { jsonb, type Tx } from '../db/index.ts'
 import type { Feed } from '../events/index.ts'
 import { type JobEngine, microseconds, type StepJob } from '../jobs/index.ts'
 import { advance, beginChild } from './advance.ts'
 import { type Alert, sendAlert } from './alert.ts'
 import { isChild, runEnded, stepEnded, TERMINAL } from './event-turn.ts'
+import { collectChildren } from './collect.ts'
 import { copyOf, differs, type Held, HeldRuns, sizeOf } from './held.ts'
+import { eventsOf } from './inbox-events.ts'
 import {
   clearInbox,
   dropTimers,
@@ -21,23 +23,13 @@ import {
   takeTimers,
   tellRun,
   type TimerRow,
-  type Waiting,
   writeRun,
 } from './run-rows.ts'
 import { showChange, tellStatus } from './run-news.ts'
 import type { Effect, RunEvent, RunState, RunStatus, StepRun, TimelineEvent } from './state.ts'
 import { stepJob } from './step-job.ts'
 import { askForStep, stepReference } from './step-approval.ts'
-import { jobEnds } from './step-result.ts'
-import {
-  cancelChildren,
-  childOutputs,
-  insertChildren,
-  nextChildren,
-  stepOf,
-  stepsByKey,
-  writeSteps,
-} from './step-rows.ts'
+import { cancelChildren, insertChildren, nextChildren, stepOf, stepsByKey, writeSteps } from './step-rows.ts'
 import { roomFor, startSubRun } from './sub-run.ts'
 import type { World } from './world.ts'
 import { worldFor } from './world-for.ts'
@@ -81,12 +73,6 @@ const FIRST_CHILDREN = 50
 const ENTRIES = 500
 /** Between two turns of the event loop. */
 const BREATHE_MS = 8
-/** Children's outputs together stand in their parent up to this size, else behind a pointer. */
-const COLLECT_BYTES = 1024 * 1024
-/** What is beyond so much of children's outputs is named by its pointer: ten thousand of the largest would not fit into memory. */
-const COLLECTED_BYTES = 16 * 1024 * 1024
-const OMITTED = JSON.stringify({ omitted: 'the outputs of the items are larger than 16 MiB together' })
-
 /** One turn of a run: what it has yet to take in is taken in, and what follows is done, in the caller's transaction. */
 export interface Turns {
   take(tx: Tx, runId: string, options: TurnOptions): Promise<Turned | undefined>
@@ -161,7 +147,9 @@ class Turning {
     const timers = this.#held.timed ? await takeTimers(this.#tx, state.id, this.#now) : []
     await this.#loadChildren([...inbox.map(({ step }) => step), ...timers.map(({ step }) => step)])
     this.#world = await worldFor(this.#tx, this.#held.plan, this.#now)
-    for (const event of await this.#eventsOf(inbox)) await this.#take(event)
+    const { events, effects } = await eventsOf(this.#tx, this.#parts.artifacts, inbox, this.#now)
+    this.#push(effects)
+    for (const event of events) await this.#take(event)
     for (const timer of timers)
       await this.#take(timer.step === '' ? { kind: 'run-timeout' } : { kind: 'timer', ...timer })
     for (const event of extra) await this.#take(event)
@@ -191,33 +179,6 @@ class Turning {
     this.#held.state.steps.set(step.key, step)
     this.#before.set(step.key, copyOf(step))
     return step
-  }
-
-  async #eventsOf(inbox: readonly Waiting[]): Promise<RunEvent[]> {
-    const ended = await jobEnds(
-      this.#tx,
-      this.#parts.artifacts,
-      inbox.flatMap(({ kind, step, jobId }) => (kind === 'job-ended' && jobId !== null ? [{ step, jobId }] : [])),
-      this.#now,
-    )
-    const byJob = new Map(ended.map((event) => [event.jobId, event]))
-    return inbox.flatMap(({ kind, step, jobId, body }): RunEvent[] => {
-      switch (kind) {
-        case 'job-ended': {
-          const event = jobId === null ? undefined : byJob.get(jobId)
-          return event ? [event] : []
-        }
-        case 'begin':
-          this.#effects.push({ kind: 'begin-children', step, count: (body as { count: number }).count })
-          return []
-        case 'start':
-          return [{ kind: 'start' }]
-        case 'cancel':
-          return [{ kind: 'cancel', reason: (body as { reason: string }).reason }]
-        default:
-          return [{ ...(body as object), kind, step } as RunEvent]
-      }
-    })
   }
 
   async #take(event: RunEvent): Promise<void> {
@@ -287,7 +248,7 @@ class Turning {
         this.#begins.set(effect.step, (this.#begins.get(effect.step) ?? 0) + effect.count)
         return
       case 'collect-children':
-        await this.#collect(effect.step, effect.last === true)
+        await this.#collect(effect)
         return
       case 'cancel-children':
         await this.#cancelChildren(effect.step, effect.reason)
@@ -371,26 +332,11 @@ class Turning {
     }
   }
 
-  async #collect(nodeId: string, last: boolean): Promise<void> {
+  async #collect(effect: Extract<Effect, { kind: 'collect-children' }>): Promise<void> {
     const { plan, state } = this.#held
     await this.#writeSteps()
-    const rows = await childOutputs(this.#tx, state.id, nodeId, { last, mostBytes: COLLECTED_BYTES })
-    const texts = rows.map(
-      ({ output, resultPtr, omitted }) =>
-        output ?? (resultPtr === null ? (omitted ? OMITTED : 'null') : JSON.stringify({ result_ptr: resultPtr })),
-    )
-    const text = last ? (texts[0] ?? 'null') : `[${texts.join(',')}]`
-    const collected = { kind: 'children-collected' as const, step: nodeId }
-    if (text.length <= COLLECT_BYTES) {
-      this.#push(advance(plan, state, { ...collected, output: JSON.parse(text) as unknown }, this.#theWorld()))
-      return
-    }
-    const key = `res:${stepReference(state.id, nodeId)}`
-    await this.#tx.run(sql`
-      insert into job_values (tenant_id, key, body, expires_at)
-      values (${this.#tx.tenantId}, ${key}, ${Buffer.from(text)}, ${at(this.#now + this.#parts.resultLifeMs)})
-      on conflict (tenant_id, key) do update set body = excluded.body, expires_at = excluded.expires_at`)
-    this.#push(advance(plan, state, { ...collected, resultPtr: `redis://${key}` }, this.#theWorld()))
+    const collected = await collectChildren(this.#tx, state.id, effect, this.#now, this.#parts.resultLifeMs)
+    this.#push(advance(plan, state, collected, this.#theWorld()))
   }
 
   async #cancelChildren(nodeId: string, reason: string): Promise<void> {
