@@ -2,7 +2,7 @@ import { readConnection, until } from '../tests/server-process.ts'
 import type { Installation } from './installation.ts'
 import { readLines } from './journal.ts'
 import { chainFaults, Ledger } from './ledger.ts'
-import { DELAY_MS, type Entry, FAN, type Story } from './story.ts'
+import { DELAY_MS, type Entry, FAN, type Performed, type Story } from './story.ts'
 
 /** What was held against the stored truth, in numbers, and what did not hold. */
 export interface Findings {
@@ -63,14 +63,15 @@ export async function check(
     )
     const entries = story.journal.read()
     violations.push(...of(entries, 'anomaly').map(({ what }) => what))
-    const jobs = await checkJobs(ledger, story, entries, violations)
-    const commands = await checkCommands(ledger, story, entries, violations)
-    const changes = await checkChanges(ledger, entries, violations)
     for (const { pointer, content } of of(entries, 'artifact')) {
       if ((await story.contentOf(pointer)) !== content)
         violations.push(`artifact ${pointer} was acknowledged and is not what was sent`)
     }
-    const runs = await checkRuns(ledger, story, entries, violations)
+    const effects = story.performed()
+    const jobs = await checkJobs(ledger, effects, entries, violations)
+    const commands = await checkCommands(ledger, story, entries, violations)
+    const changes = await checkChanges(ledger, entries, violations)
+    const runs = await checkRuns(ledger, effects, entries, violations)
     const timersMs = await checkTimers(ledger, entries, outages, violations)
     const audit = await chainFaults(ledger, 'audit')
     const events = await chainFaults(ledger, 'events')
@@ -153,7 +154,12 @@ async function checkTimers(
   return [...ended, ...waited]
 }
 
-async function checkRuns(ledger: Ledger, story: Story, entries: readonly Entry[], violations: string[]) {
+async function checkRuns(
+  ledger: Ledger,
+  effects: readonly Performed[],
+  entries: readonly Entry[],
+  violations: string[],
+) {
   const told = of(entries, 'run')
   const rows = await ledger.rows<{ id: string; status: string; steps: string; children: string }>(
     `select r.id, r.status, count(s.*) filter (where s.child_index is null and s.status = 'succeeded') as steps,
@@ -163,8 +169,7 @@ async function checkRuns(ledger: Ledger, story: Story, entries: readonly Entry[]
   const byId = new Map(rows.map((row) => [row.id, row]))
   /** By run and child: the jobs that a worker performed for it. */
   const performed = new Map<string, Set<string>>()
-  for (const line of readLines(story.workerEffects)) {
-    const { jobId } = JSON.parse(line) as { jobId: string }
+  for (const { jobId } of effects) {
     const child = /^(.+:fan\[\d+\])@\d+$/.exec(jobId)?.[1]
     if (child) performed.set(child, (performed.get(child) ?? new Set()).add(jobId))
   }
@@ -191,15 +196,19 @@ async function checkRuns(ledger: Ledger, story: Story, entries: readonly Entry[]
   return told.length
 }
 
-async function checkJobs(ledger: Ledger, story: Story, entries: readonly Entry[], violations: string[]) {
+async function checkJobs(
+  ledger: Ledger,
+  performances: readonly Performed[],
+  entries: readonly Entry[],
+  violations: string[],
+) {
   const rows = await ledger.rows<JobRow>(
     `select j.id, j.state, j.attempts, j.error_code, j.approval_id, q.state as queue from jobs j
        left join job_queue q on q.tenant_id = j.tenant_id and q.id = j.id where j.topic like 'job.campaign.%'`,
   )
   const byId = new Map(rows.map((row) => [row.id, row]))
   const effects = new Map<string, { attempt: number; at: number }[]>()
-  for (const line of readLines(story.workerEffects)) {
-    const { jobId, attempt, at } = JSON.parse(line) as { jobId: string; attempt: number; at: number }
+  for (const { jobId, attempt, at } of performances) {
     effects.set(jobId, [...(effects.get(jobId) ?? []), { attempt, at }])
   }
   const decisions = new Map(of(entries, 'decision').map((entry) => [entry.jobId, entry]))

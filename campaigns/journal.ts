@@ -7,9 +7,8 @@ import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs
 export class Journal<Entry extends object> {
   readonly #file: string
   readonly #out: number
-  #closed = false
-
   readonly #sync: boolean
+  #closed = false
 
   constructor(file: string, sync = true) {
     this.#sync = sync

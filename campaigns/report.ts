@@ -22,9 +22,8 @@ export function killReport({
   findings,
 }: KillReport): string {
   const total = Object.values(kills).reduce((sum, each) => sum + each, 0)
-  const { jobs, held, repeatedJobs, commands, commandsGivenUp, changes, artifacts, auditRows, eventRows, violations } =
-    findings
-  const { runs, timersMs } = findings
+  const { jobs, held, repeatedJobs, commands, commandsGivenUp, changes, artifacts, runs, timersMs } = findings
+  const { auditRows, eventRows, violations } = findings
   const cell = (of: readonly Recovery[], what: 'served' | 'job' | 'command'): string => {
     const values = of.flatMap((each) => each[what] ?? [])
     return `${seconds(percentile(values, 0.5))} / ${seconds(percentile(values, 0.95))}`

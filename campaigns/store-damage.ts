@@ -2,7 +2,6 @@ import { closeSync, fsyncSync, openSync, readdirSync, readSync, rmSync, statSync
 import { join } from 'node:path'
 import { check, type Findings, type Outage } from './checks.ts'
 import { Installation } from './installation.ts'
-import { readLines } from './journal.ts'
 import { Random } from './random.ts'
 import { percentile } from './report.ts'
 import { Story } from './story.ts'
@@ -108,7 +107,7 @@ async function burst(story: Story, jobs: number): Promise<void> {
 
 /** What a client was told about and no worker has performed. */
 function waiting(story: Story): number {
-  const performed = new Set(readLines(story.workerEffects).map((line) => (JSON.parse(line) as { jobId: string }).jobId))
+  const performed = new Set(story.performed().map(({ jobId }) => jobId))
   return story.journal.read().filter((entry) => entry.kind === 'job' && !entry.asks && !performed.has(entry.jobId))
     .length
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Connection } from '../tests/server-process.ts'
 import { type Answer, Api } from './api.ts'
 import type { Installation } from './installation.ts'
-import { Journal } from './journal.ts'
+import { Journal, readLines } from './journal.ts'
 
 /** What the client was told and may hold the server to. */
 export type Entry =
@@ -19,6 +19,13 @@ export type Entry =
   | { kind: 'timer'; key: string; jobId: string }
   | { kind: 'run'; key: string; runId: string }
   | { kind: 'anomaly'; what: string }
+
+/** What the worker writes down of a job when it performs it. */
+export interface Performed {
+  jobId: string
+  attempt: number
+  at: number
+}
 
 export interface Pace {
   /** Milliseconds between two of each kind. */
@@ -70,7 +77,7 @@ const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
  */
 export class Story {
   readonly journal: Journal<Entry>
-  readonly workerEffects: string
+  readonly #workerEffects: string
   readonly commandEffects: string
   readonly api: Api
   readonly #installation: Installation
@@ -93,7 +100,7 @@ export class Story {
     this.#pace = pace
     this.firstConnection = installation.connection
     this.journal = new Journal(join(installation.home, 'journal.ndjson'), pace.rate === undefined)
-    this.workerEffects = join(installation.home, 'worker-effects.ndjson')
+    this.#workerEffects = join(installation.home, 'worker-effects.ndjson')
     this.commandEffects = join(installation.effects, 'commands')
     this.api = new Api(installation.url, installation.connection.admin.apiKey)
   }
@@ -287,6 +294,11 @@ export class Story {
     this.journal.write({ kind: 'artifact', pointer: (body as { artifact_ptr: string }).artifact_ptr, content })
   }
 
+  /** What the worker has performed, as often as it did. */
+  performed(): Performed[] {
+    return readLines(this.#workerEffects).map((line) => JSON.parse(line) as Performed)
+  }
+
   /** The blob behind a pointer; undefined when the server does not know it. */
   async contentOf(pointer: string): Promise<string | undefined> {
     const { status, body } = await this.#until(`read of ${pointer}`, [200, 404], () =>
@@ -378,7 +390,7 @@ export class Story {
         WORKER_URL: this.#installation.url,
         WORKER_NATS: this.#installation.natsUrl,
         WORKER_KEY: key,
-        WORKER_EFFECTS: this.workerEffects,
+        WORKER_EFFECTS: this.#workerEffects,
         WORKER_ID: 'campaign-worker',
         WORKER_PLAIN: this.#pace.plainWorker ? '1' : '0',
         WORKER_BUSY: this.#pace.rate === undefined ? '0' : '1',
