@@ -3,9 +3,8 @@ import { Fault } from '@wheelhouse/contract'
 import type { Exec } from '@wheelhouse/contract/fleet/commands'
 import type { ExecStatus } from '@wheelhouse/contract/fleet/words'
 import { type Instant, iso, isoOrNull } from '../../kernel/clock/index.ts'
-import { at, jsonb, sql, type Tx } from '../../kernel/db/index.ts'
+import { at, jsonb, sql, storable, type Tx } from '../../kernel/db/index.ts'
 import type { Principal } from '../../kernel/identity/index.ts'
-import { cleanText } from '../telemetry/clean.ts'
 
 export interface ExecRow {
   id: string
@@ -67,8 +66,8 @@ export async function addExec(tx: Tx, now: Instant, principal: Principal, row: N
   await tx.run(sql`
     insert into command_executions (tenant_id, id, instance_id, user_id, command, args, env, working_dir, timeout_ms, status, correlation_id, script,
                                     job_id, approval_required, created_at)
-    values (${tx.tenantId}, ${row.id}, ${row.instanceId}, ${principal.ownerId ?? principal.id}, ${cleanText(row.command)}, ${row.args.map(cleanText)},
-            ${jsonb(row.env)}, ${row.workingDir}, ${row.timeoutMs}, 'PENDING', ${randomUUID()}, ${row.script === null ? null : cleanText(row.script)},
+    values (${tx.tenantId}, ${row.id}, ${row.instanceId}, ${principal.ownerId ?? principal.id}, ${storable(row.command)}, ${row.args.map((arg) => storable(arg))},
+            ${jsonb(row.env)}, ${row.workingDir}, ${row.timeoutMs}, 'PENDING', ${randomUUID()}, ${row.script === null ? null : storable(row.script)},
             ${row.jobId}, ${row.held}, ${at(now)})
     on conflict do nothing`)
 }
@@ -84,7 +83,7 @@ export interface Outcome {
 /** Notes what a command wrote, before its job ends. */
 export const noteOutcome = (tx: Tx, id: string, outcome: Outcome): Promise<number> =>
   tx.run(sql`
-    update command_executions set exit_code = ${outcome.exitCode}, stdout = ${cleanText(outcome.stdout)}, stderr = ${cleanText(outcome.stderr)},
+    update command_executions set exit_code = ${outcome.exitCode}, stdout = ${storable(outcome.stdout)}, stderr = ${storable(outcome.stderr)},
            truncated = ${outcome.truncated}, duration_ms = ${Math.round(outcome.durationMs)}
      where id = ${id}`)
 

@@ -1,9 +1,8 @@
 import type { Log } from '@wheelhouse/contract/fleet/logs'
 import type { LogLevel, LogSource } from '@wheelhouse/contract/fleet/words'
 import { type Clock, ids, type Instant, iso } from '../../kernel/clock/index.ts'
-import { at, type Batch, type Db, openBatch, sql, type Tx } from '../../kernel/db/index.ts'
+import { at, type Batch, type Db, jsonb, openBatch, sql, storable, type Tx } from '../../kernel/db/index.ts'
 import type { Feed } from '../../kernel/events/index.ts'
-import { cleanJsonb, cleanText } from '../telemetry/clean.ts'
 import type { EnsureDays } from '../telemetry/days.ts'
 
 /** Logs are kept this long (decisions D10). */
@@ -69,7 +68,7 @@ export function openLogStore({
       const now = clock.now()
       const made = lines.map((line): Line => {
         const when = Math.min(Math.max(line.at ?? now, now - LOG_RETENTION_MS), now + AHEAD_MS)
-        return { ...line, message: cleanText(line.message), tenantId, at: when, id: ids.at(when) }
+        return { ...line, message: storable(line.message), tenantId, at: when, id: ids.at(when) }
       })
       await batch.add(made)
       const shown = made.map(shownLog)
@@ -109,7 +108,7 @@ const insertLines = (tx: Tx, lines: readonly Line[]): Promise<number> =>
       ${column(lines, 'tenantId')}::uuid[], ${lines.map((line) => at(line.at))}::timestamptz[], ${column(lines, 'id')}::uuid[],
       ${column(lines, 'instanceId')}::text[], ${column(lines, 'level')}::text[], ${column(lines, 'source')}::text[],
       ${column(lines, 'message')}::text[],
-      ${lines.map(({ metadata }) => (metadata === undefined ? null : cleanJsonb(metadata)))}::jsonb[],
+      ${lines.map(({ metadata }) => (metadata === undefined ? null : jsonb(metadata)))}::jsonb[],
       ${lines.map(({ deploymentId }) => deploymentId ?? null)}::text[])`)
 
 /** Counts by the hour, in the order of their key, so that two batches never wait for each other in a circle. */

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { AgentPayload } from '@wheelhouse/sdk/agent-protocol'
 import { ids, type Instant } from '../../kernel/clock/index.ts'
-import { at, sql, type Tx } from '../../kernel/db/index.ts'
-import { cleanText } from './clean.ts'
+import { at, sql, storable, type Tx } from '../../kernel/db/index.ts'
 
 type LlmRecord = AgentPayload<'llm_usage:batch'>['records'][number]
 
@@ -25,7 +24,7 @@ export async function addUsage(
   const texts = (pick: (row: LlmRecord) => string | undefined) =>
     rows.map((row) => {
       const text = pick(row)
-      return text === undefined ? null : cleanText(text)
+      return text === undefined ? null : storable(text)
     })
   return tx.run(sql`
     insert into llm_usage (tenant_id, id, instance_id, at, provider, model, operation, input_tokens, output_tokens, cache_read_tokens,
