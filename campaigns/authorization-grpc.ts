@@ -7,7 +7,7 @@ import { SafetyKernel } from '../packages/contract/src/proto/safety_pb.ts'
 import { openGrpc } from '../apps/server/src/composition.ts'
 import { definitionOf } from '../apps/server/src/jobs/grpc/definition.ts'
 import type { World } from '../apps/server/src/testing/world.ts'
-import type { Cell } from './authorization.ts'
+import type { Cell } from './authorization-model.ts'
 import type { BadCredential } from './authorization-credentials.ts'
 import { mayKey } from './authorization-model.ts'
 

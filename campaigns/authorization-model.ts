@@ -7,6 +7,12 @@ import {
 } from '../packages/contract/src/index.ts'
 import { declared } from '../packages/contract/src/contract.ts'
 
+/** One question: may this caller do this? */
+export interface Cell {
+  kind: string
+  ask(): Promise<readonly string[]>
+}
+
 /**
  * Who may do what, worked out again from the roles' patterns and the declarations, so that the server is not judged by its own code.
  * The words are those of decisions D3: `*` is everything but what is reserved for the installation.

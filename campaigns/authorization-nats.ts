@@ -1,7 +1,7 @@
 import { connect, jwtAuthenticator, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import { createKey, revokeKey } from '../apps/server/src/kernel/identity/index.ts'
 import type { TestTenant, World } from '../apps/server/src/testing/world.ts'
-import type { Cell } from './authorization.ts'
+import type { Cell } from './authorization-model.ts'
 import { subjectFits } from './authorization-model.ts'
 
 interface Held {

@@ -3,7 +3,7 @@ import { WebSocket } from 'ws'
 import { BUILT_IN_ROLES } from '../packages/contract/src/index.ts'
 import { nameOf, pathOf, type Thing } from '../apps/server/src/testing/asking.ts'
 import type { World } from '../apps/server/src/testing/world.ts'
-import type { Cell } from './authorization.ts'
+import type { Cell } from './authorization-model.ts'
 import type { BadCredential, Shown } from './authorization-credentials.ts'
 import { mayKey } from './authorization-model.ts'
 

@@ -6,7 +6,7 @@ import type { World } from '../apps/server/src/testing/world.ts'
 import { type BadCredential, badCredentials, goodCredentials } from './authorization-credentials.ts'
 import { makeThings } from './authorization-ground.ts'
 import { grpcCells } from './authorization-grpc.ts'
-import { mayKey } from './authorization-model.ts'
+import { type Cell, mayKey } from './authorization-model.ts'
 import { busCells } from './authorization-nats.ts'
 import { socketCells } from './authorization-sockets.ts'
 import { Random } from './random.ts'
@@ -30,12 +30,6 @@ export interface MatrixReport {
   /** Cells of another tenant that named an object which is really there. */
   realObjects: number
   violations: string[]
-}
-
-/** One question: may this caller do this? */
-export interface Cell {
-  kind: string
-  ask(): Promise<readonly string[]>
 }
 
 const AT_ONCE = 12

@@ -1,11 +1,20 @@
 import type { Bus, Listening } from '../bus/index.ts'
-import type { Gone } from './results.ts'
-import type { HeardOf } from './workers.ts'
+import type { TerminalState } from './jobs.ts'
+import type { WorkerFacts } from './worker-facts.ts'
+
+/** An attempt that has ended, as the replica hears of it that sent it out. */
+export interface Gone {
+  tenantId: string
+  id: string
+  state: TerminalState
+  at: number
+  retry: boolean
+}
 
 /** What replicas tell each other of jobs and workers, by subject of the platform's own account. What is lost there, a sweep makes up for. */
 interface Notices {
   /** A worker's heartbeat. */
-  'wh.worker': HeardOf
+  'wh.worker': { tenantId: string; account: string; facts: WorkerFacts }
   /** Workers that were cut off. */
   'wh.workers-gone': { tenantId: string; workerIds: readonly string[] }
   /** A job has ended otherwise: whoever works on it stops. */

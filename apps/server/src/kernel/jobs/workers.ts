@@ -4,26 +4,13 @@ import type { Listening } from '../bus/index.ts'
 import type { Clock, Instant } from '../clock/index.ts'
 import { at, type Db, jsonb, sql } from '../db/index.ts'
 import type { Replicas } from './replicas.ts'
+import { factsOf, type WorkerFacts } from './worker-facts.ts'
 
 /** A worker that is not heard of for so long is gone (jobs.md 17.4). */
 export const WORKER_TTL_MS = 30_000
 /** What a worker that names no limit gets at most. */
 const DEFAULT_PARALLEL = 64
 const BUSY_PERCENT = 90
-
-/** What a worker says of itself in a heartbeat, in our names. */
-export interface WorkerFacts {
-  workerId: string
-  region: string
-  type: string
-  cpuLoad: number
-  gpuUtilization: number
-  activeJobs: number
-  maxParallelJobs: number
-  capabilities: readonly string[]
-  pool: string
-  labels: Readonly<Record<string, string>>
-}
 
 /** A live worker as this replica sees it. */
 export interface Worker extends WorkerFacts {
@@ -107,29 +94,6 @@ export function placementFits(
       return true
     return worker.labels[name] === value
   })
-}
-
-function factsOf(heartbeat: Heartbeat): WorkerFacts {
-  const { workerId, region, type, cpuLoad, gpuUtilization, activeJobs, maxParallelJobs, pool } = heartbeat
-  return {
-    workerId,
-    region,
-    type,
-    cpuLoad,
-    gpuUtilization,
-    activeJobs,
-    maxParallelJobs,
-    capabilities: heartbeat.capabilities.slice(0, 200),
-    pool,
-    labels: heartbeat.labels,
-  }
-}
-
-/** A heartbeat as the other replicas hear of it. */
-export interface HeardOf {
-  tenantId: string
-  account: string
-  facts: WorkerFacts
 }
 
 /** The registry of everyone's CAP processes. In memory for routing; the table is what a replica that starts begins from. */
