@@ -1,7 +1,8 @@
 import type { Log } from '@wheelhouse/contract/fleet/logs'
 import type { LogLevel, LogSource } from '@wheelhouse/contract/fleet/words'
+import type { Logger } from 'pino'
 import { type Clock, ids, type Instant, iso } from '../../kernel/clock/index.ts'
-import { at, type Batch, type Db, jsonb, openBatch, sql, storable, type Tx } from '../../kernel/db/index.ts'
+import { at, type Db, jsonb, openBatch, sql, storable, type Tx } from '../../kernel/db/index.ts'
 import type { Feed } from '../../kernel/events/index.ts'
 import type { EnsureDays } from '../telemetry/days.ts'
 
@@ -41,18 +42,19 @@ export function openLogStore({
   db,
   feed,
   clock,
+  log,
   days,
 }: {
   db: Db
   feed: Feed
   clock: Clock
+  log: Logger
   days: EnsureDays
 }): LogStore {
-  const batch: Batch<Line> = openBatch({
-    maxItems: 2000,
-    maxWaitMs: 20,
-    maxQueued: 50_000,
-    write: async (lines) => {
+  const batch = openBatch<readonly Line[], true>(
+    { name: 'log lines', log, maxItems: 2000, sizeOf: (lines) => lines.length, maxQueued: 50_000, windowMs: 20 },
+    async (calls) => {
+      const lines = calls.flat()
       await days(
         'logs',
         lines.map((line) => line.at),
@@ -61,8 +63,9 @@ export function openLogStore({
         await insertLines(tx, lines)
         await countLines(tx, lines)
       })
+      return calls.map((): true => true)
     },
-  })
+  )
   return {
     async add(tenantId, lines) {
       const now = clock.now()
@@ -70,7 +73,7 @@ export function openLogStore({
         const when = Math.min(Math.max(line.at ?? now, now - LOG_RETENTION_MS), now + AHEAD_MS)
         return { ...line, message: storable(line.message), tenantId, at: when, id: ids.at(when) }
       })
-      await batch.add(made)
+      if (made.length > 0) await batch.add(made)
       const shown = made.map(shownLog)
       for (let from = 0; from < shown.length; from += LIVE_LINES)
         feed.publishLive(tenantId, LOG_TOPIC, shown.slice(from, from + LIVE_LINES))

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import { type Clock, ids, type Instant } from '../../kernel/clock/index.ts'
 import { at, type Db, openBatch, sql } from '../../kernel/db/index.ts'
 import type { Feed } from '../../kernel/events/index.ts'
@@ -37,24 +38,24 @@ export function openMetricStore({
   db,
   feed,
   clock,
+  log,
   days,
 }: {
   db: Db
   feed: Feed
   clock: Clock
+  log: Logger
   days: EnsureDays
 }): MetricStore {
-  const limits = { maxItems: 1000, maxWaitMs: 50, maxQueued: 20_000 }
-  const samples = openBatch<Sample & Kept>({
-    ...limits,
-    async write(rows) {
-      await days(
-        'metrics',
-        rows.map((row) => row.at),
-      )
-      const column = <K extends keyof (Sample & Kept)>(key: K) => rows.map((row) => row[key])
-      await db.engine((tx) =>
-        tx.run(sql`
+  const limits = { log, maxItems: 1000, maxQueued: 20_000, windowMs: 50 }
+  const samples = openBatch<Sample & Kept, true>({ ...limits, name: 'samples' }, async (rows) => {
+    await days(
+      'metrics',
+      rows.map((row) => row.at),
+    )
+    const column = <K extends keyof (Sample & Kept)>(key: K) => rows.map((row) => row[key])
+    await db.engine((tx) =>
+      tx.run(sql`
           insert into metrics (tenant_id, at, id, instance_id, cpu_percent, load_avg_1, load_avg_5, load_avg_15, cpu_steal, core_count,
                                mem_used, mem_total, mem_cached, swap_used, swap_total, disk_used, disk_total, disk_read_bytes, disk_write_bytes,
                                net_bytes_sent, net_bytes_recv, net_packets_sent, net_packets_recv, process_count, uptime_seconds)
@@ -66,26 +67,24 @@ export function openMetricStore({
             ${column('diskTotal')}::bigint[], ${column('diskReadBytes')}::bigint[], ${column('diskWriteBytes')}::bigint[],
             ${column('netBytesSent')}::bigint[], ${column('netBytesRecv')}::bigint[], ${column('netPacketsSent')}::bigint[],
             ${column('netPacketsRecv')}::bigint[], ${column('processCount')}::int[], ${column('uptimeSeconds')}::bigint[])`),
-      )
-    },
+    )
+    return rows.map((): true => true)
   })
-  const beats = openBatch<Beat & Kept>({
-    ...limits,
-    async write(rows) {
-      await days(
-        'heartbeats',
-        rows.map((row) => row.at),
-      )
-      const column = <K extends keyof (Beat & Kept)>(key: K) => rows.map((row) => row[key])
-      await db.engine((tx) =>
-        tx.run(sql`
+  const beats = openBatch<Beat & Kept, true>({ ...limits, name: 'heartbeats' }, async (rows) => {
+    await days(
+      'heartbeats',
+      rows.map((row) => row.at),
+    )
+    const column = <K extends keyof (Beat & Kept)>(key: K) => rows.map((row) => row[key])
+    await db.engine((tx) =>
+      tx.run(sql`
           insert into heartbeats (tenant_id, at, id, instance_id, cpu_percent, memory_used, memory_total, disk_used, disk_total, uptime_seconds)
           select * from unnest(
             ${column('tenantId')}::uuid[], ${rows.map((row) => at(row.at))}::timestamptz[], ${column('id')}::uuid[], ${column('instanceId')}::text[],
             ${column('cpuPercent')}::float8[], ${column('memoryUsed')}::bigint[], ${column('memoryTotal')}::bigint[],
             ${column('diskUsed')}::bigint[], ${column('diskTotal')}::bigint[], ${column('uptimeSeconds')}::bigint[])`),
-      )
-    },
+    )
+    return rows.map((): true => true)
   })
 
   /** Held within the retention and five minutes ahead: a host's clock decides neither of the day that is dropped next nor of the newest. */
@@ -98,13 +97,13 @@ export function openMetricStore({
   return {
     async addSample(tenantId, sample) {
       const row = kept(tenantId, sample)
-      await samples.add([row])
+      await samples.add(row)
       const { tenantId: _, id: __, ...live } = row
       feed.publishLive(tenantId, METRIC_TOPIC, live)
     },
     async addBeat(tenantId, beat) {
       const row = kept(tenantId, beat)
-      await beats.add([row])
+      await beats.add(row)
       const { tenantId: _, id: __, ...live } = row
       feed.publishLive(tenantId, HEARTBEAT_TOPIC, live)
     },

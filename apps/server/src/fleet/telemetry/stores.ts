@@ -14,11 +14,11 @@ const opened = new WeakMap<Kernel, Stores>()
 export function storesOf(kernel: Kernel): Stores {
   const known = opened.get(kernel)
   if (known) return known
-  const { db, feed, clock } = kernel
+  const { db, feed, clock, log } = kernel
   const days = ensureDays(db)
   const stores = {
-    logs: openLogStore({ db, feed, clock, days }),
-    metrics: openMetricStore({ db, feed, clock, days }),
+    logs: openLogStore({ db, feed, clock, log, days }),
+    metrics: openMetricStore({ db, feed, clock, log, days }),
   }
   opened.set(kernel, stores)
   return stores

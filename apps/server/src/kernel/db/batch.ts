@@ -1,95 +1,148 @@
 import { Fault } from '@wheelhouse/contract'
-import { isUnavailable } from './errors.ts'
+import type { Logger } from 'pino'
+import { isDeadlock, isUnavailable } from './errors.ts'
 
 export interface BatchOptions<T> {
-  /** Most items of one write. */
-  maxItems: number
-  /** How long items wait for company while another write is under way. */
-  maxWaitMs: number
-  /** Most items that wait; beyond it `add` refuses with SYS_UNAVAILABLE, so that a slow database costs memory never. */
-  maxQueued: number
-  /** Writes a batch; one transaction. */
-  write(items: readonly T[]): Promise<void>
+  name: string
+  log: Logger
+  /** Most of one write, by `sizeOf`; an item that is larger goes alone. */
+  maxItems?: number
+  /** For what an item counts, where each is many rows; default: one. */
+  sizeOf?(item: T): number
+  /** Most that waits, by `sizeOf`; beyond it `add` refuses with SYS_UNAVAILABLE, so that a slow database costs no memory. Default: no bound. */
+  maxQueued?: number
+  /** How long an item waits for company while another write is under way; by default half of what a write takes, 2 to 50 ms. */
+  windowMs?: number
+  /** Writes at the same time; default: two (decisions D5). */
+  maxInFlight?: number
 }
 
-/** Collects what many callers want written into few statements. */
-export interface Batch<T> {
-  /** Resolves when these items are committed, together in one write; rejects with what kept them from it. */
-  add(items: readonly T[]): Promise<void>
-  /** Writes what waits, then refuses more. */
-  close(): Promise<void>
+/** Group commit: callers that come while a write is under way share the next one. */
+export interface Batch<T, R> {
+  /** Resolves once the item is durable. A bad item fails its own caller alone. */
+  add(item: T): Promise<R>
+  /** Items that wait or are being written. */
+  size(): number
+  /** Resolves when nothing waits and nothing is being written. */
+  idle(): Promise<void>
 }
 
-interface Entry<T> {
-  items: readonly T[]
-  resolve(): void
+interface Waiting<T, R> {
+  item: T
+  resolve(result: R): void
   reject(error: unknown): void
 }
 
-/** At most two writes are in flight (decisions D5). */
-const IN_FLIGHT = 2
-
-export function openBatch<T>({ maxItems, maxWaitMs, maxQueued, write }: BatchOptions<T>): Batch<T> {
-  const waiting: Entry<T>[] = []
-  const running = new Set<Promise<void>>()
+/**
+ * Collects items up to the window or `maxItems`, whichever is first; a lone item is written at once. `write` stores all items in one
+ * transaction and returns their results in the same order. What fails is tried in halves until the bad item stands alone; a deadlock
+ * is tried once more as it is.
+ */
+export function openBatch<T, R>(options: BatchOptions<T>, write: (items: readonly T[]) => Promise<R[]>): Batch<T, R> {
+  const { maxItems = 500, sizeOf = () => 1, maxQueued = Infinity, windowMs, maxInFlight = 2, log, name } = options
+  /** What a write took lately. The busier the database, the larger the batches. */
+  let tookMs = 10
+  let waiting: Waiting<T, R>[] = []
+  /** What waits, by its size. */
   let queued = 0
+  let inFlight = 0
   let timer: NodeJS.Timeout | undefined
-  let closed = false
+  let scheduled = false
+  let idlers: (() => void)[] = []
 
-  function take(): Entry<T>[] {
-    const taken: Entry<T>[] = []
-    let size = 0
-    while (waiting[0] && (taken.length === 0 || size + waiting[0].items.length <= maxItems)) {
-      const entry = waiting.shift() as Entry<T>
-      taken.push(entry)
-      size += entry.items.length
+  function pump(): void {
+    scheduled = false
+    if (waiting.length === 0 || inFlight >= maxInFlight) return
+    if (inFlight > 0 && queued < maxItems) {
+      timer ??= setTimeout(onWindow, windowMs ?? Math.min(50, Math.max(2, tookMs / 2)))
+      return
     }
-    queued -= size
-    return taken
+    start()
   }
 
-  async function settle(entries: readonly Entry<T>[]): Promise<void> {
-    try {
-      await write(entries.flatMap(({ items }) => items))
-      for (const { resolve } of entries) resolve()
-    } catch (error) {
-      // What the database refuses is refused for its own caller alone.
-      if (entries.length > 1 && !isUnavailable(error)) for (const entry of entries) await settle([entry])
-      else for (const { reject } of entries) reject(error)
-    }
+  function onWindow(): void {
+    timer = undefined
+    if (waiting.length > 0 && inFlight < maxInFlight) start()
   }
 
   function start(): void {
     clearTimeout(timer)
     timer = undefined
-    while (waiting.length > 0 && running.size < IN_FLIGHT) {
-      const done = settle(take()).finally(() => {
-        running.delete(done)
-        start()
-      })
-      running.add(done)
+    const taken = take()
+    inFlight += 1
+    const began = performance.now()
+    void settle(taken).finally(() => {
+      inFlight -= 1
+      tookMs += (performance.now() - began - tookMs) / 4
+      if (waiting.length > 0) start()
+      else if (inFlight === 0) {
+        for (const run of idlers) run()
+        idlers = []
+      }
+    })
+  }
+
+  function take(): Waiting<T, R>[] {
+    let n = 0
+    let size = 0
+    for (const { item } of waiting) {
+      const more = sizeOf(item)
+      if (n > 0 && size + more > maxItems) break
+      size += more
+      n += 1
+    }
+    const taken = waiting.slice(0, n)
+    waiting = waiting.slice(n)
+    queued -= size
+    return taken
+  }
+
+  async function settle(taken: readonly Waiting<T, R>[], again = true): Promise<void> {
+    let results: R[]
+    try {
+      results = await write(taken.map(({ item }) => item))
+    } catch (error) {
+      const [only] = taken
+      if (isAway(error) || (taken.length === 1 && only !== undefined && !(again && isDeadlock(error)))) {
+        for (const { reject } of taken) reject(error)
+        return
+      }
+      if (again && isDeadlock(error)) return settle(taken, false)
+      log.warn(
+        { err: error, items: taken.length, batch: name },
+        'A batch could not be written whole; it is tried in halves',
+      )
+      const half = Math.ceil(taken.length / 2)
+      await settle(taken.slice(0, half))
+      await settle(taken.slice(half))
+      return
+    }
+    for (const [index, { resolve, reject }] of taken.entries()) {
+      const result = results[index]
+      if (result === undefined) reject(new Error(`Batch ${name} returned no result for an item`))
+      else resolve(result)
     }
   }
 
   return {
-    add(items) {
-      if (items.length === 0) return Promise.resolve()
-      if (closed) return Promise.reject(new Fault('SYS_SHUTTING_DOWN'))
-      if (queued + items.length > maxQueued)
-        return Promise.reject(new Fault('SYS_UNAVAILABLE', { part: 'database' }, { retryAfterMs: 1000 }))
-      queued += items.length
-      return new Promise((resolve, reject) => {
-        waiting.push({ items, resolve, reject })
-        if (queued >= maxItems) start()
-        // A lone caller waits for nobody: only the requests read in the same turn of the loop join it.
-        else if (running.size === 0) setImmediate(start)
-        else timer ??= setTimeout(start, maxWaitMs)
-      })
-    },
-    async close() {
-      closed = true
-      start()
-      while (running.size > 0) await Promise.all(running)
-    },
+    add: (item) =>
+      new Promise<R>((resolve, reject) => {
+        const size = sizeOf(item)
+        if (queued + size > maxQueued)
+          return reject(new Fault('SYS_UNAVAILABLE', { part: 'database' }, { retryAfterMs: 1000 }))
+        waiting.push({ item, resolve, reject })
+        queued += size
+        if (scheduled) return
+        scheduled = true
+        // One turn of the loop, so that requests read in the same turn share a write.
+        setImmediate(pump)
+      }),
+    size: () => waiting.length + inFlight,
+    idle: () =>
+      waiting.length === 0 && inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),
   }
 }
+
+/** Trying in halves would only ask a database that is away again and again. */
+const isAway = (error: unknown): boolean =>
+  isUnavailable(error) || (error instanceof Fault && error.code === 'SYS_UNAVAILABLE')

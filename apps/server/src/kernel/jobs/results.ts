@@ -1,9 +1,8 @@
 import { Fault } from '@wheelhouse/contract'
 import { JobStatus, type JobProgress, type JobResult } from '@wheelhouse/contract/proto/cap_pb'
 import { type AccountMessage, type CapturedResult, decodePacket, jetStreamAck, type Listening } from '../bus/index.ts'
-import { jsonb, storable } from '../db/index.ts'
+import { jsonb, openBatch, storable } from '../db/index.ts'
 import { can } from '../identity/index.ts'
-import { openBatch } from './batch.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
 import type { Active } from './active.ts'
@@ -11,6 +10,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import { type EndedRow, type EndItem, endJobs } from './ends.ts'
 import type { TerminalState } from './jobs.ts'
 import { noteAttempt, release } from './queue.ts'
+import type { Gone } from './replicas.ts'
 import { type JobRequest, readPacket } from './request.ts'
 import { attemptOf } from './spans.ts'
 import { backoffMs } from './runner.ts'
@@ -25,15 +25,6 @@ const OUTCOME: Readonly<Partial<Record<number, TerminalState>>> = {
   [JobStatus.CANCELLED]: 'cancelled',
   [JobStatus.TIMEOUT]: 'timed_out',
   [JobStatus.DENIED]: 'denied',
-}
-
-/** An attempt that has ended, as the replica hears of it that sent it out. */
-export interface Gone {
-  tenantId: string
-  id: string
-  state: TerminalState
-  at: number
-  retry: boolean
 }
 
 export interface BusDoors {

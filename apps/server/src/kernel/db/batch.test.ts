@@ -55,3 +55,37 @@ test('while the database is away every caller hears of it, and nothing is tried 
   expect(results.every(({ status }) => status === 'rejected')).toBe(true)
   expect(tries).toBe(1)
 })
+
+test('an item of many rows counts as many: it shares a write where there is room, and goes alone where it is larger', async () => {
+  const writes: number[][] = []
+  let release = (): void => {}
+  const gate = new Promise<void>((resolve) => (release = resolve))
+  const options = { name: 't', log, maxInFlight: 1, maxItems: 10, sizeOf: (rows: number) => rows }
+  const batch = openBatch<number, true>(options, async (items) => {
+    writes.push([...items])
+    if (writes.length === 1) await gate
+    return items.map((): true => true)
+  })
+  const first = batch.add(1)
+  await expect.poll(() => writes.length).toBe(1)
+  const rest = Promise.all([batch.add(4), batch.add(6), batch.add(25), batch.add(2)])
+  release()
+  await first
+  await rest
+  expect(writes).toEqual([[1], [4, 6], [25], [2]])
+})
+
+test('beyond what may wait, the caller is asked to come back, and what waits is written', async () => {
+  let release = (): void => {}
+  const gate = new Promise<void>((resolve) => (release = resolve))
+  const options = { name: 't', log, maxInFlight: 1, maxQueued: 3 }
+  const batch = openBatch<number, true>(options, async (items) => {
+    await gate
+    return items.map((): true => true)
+  })
+  const kept = [1, 2, 3].map((item) => batch.add(item))
+  await expect(batch.add(4)).rejects.toMatchObject({ code: 'SYS_UNAVAILABLE', retryAfterMs: 1000 })
+  release()
+  expect(await Promise.all(kept)).toEqual([true, true, true])
+  expect(await batch.add(5)).toBe(true)
+})
