@@ -1,1 +1,1 @@
-export { type Lock, type Locks, type LockMode, lockTask, openLocks } from './locks.ts'
+export { type Lock, type Locks, lockColumns, type LockMode, lockTask, openLocks } from './locks.ts'

@@ -1,6 +1,6 @@
 import { Fault } from '@wheelhouse/contract'
 import type { Clock, Instant } from '../clock/index.ts'
-import { at, type Db, jsonb, sql, type Tx } from '../db/index.ts'
+import { at, type Db, jsonb, sql, type Statement, type Tx } from '../db/index.ts'
 import type { Task } from '../schedule/index.ts'
 
 export type LockMode = 'exclusive' | 'shared'
@@ -42,7 +42,8 @@ export interface Locks {
 
 const DEFAULT_TTL_MS = 30_000
 
-const columns = sql`resource, mode, owners, token, updated_at as "updatedAt", expires_at as "expiresAt"`
+/** Columns of a row as a `Lock`, for lists. */
+export const lockColumns: Statement = sql`resource, mode, owners, token, updated_at as "updatedAt", expires_at as "expiresAt"`
 
 const notHeld = (code: 'RES_CONFLICT' | 'RES_NOT_FOUND', resource: string): Fault =>
   new Fault(code, { resource }, { message: 'lock not held' })
@@ -72,7 +73,7 @@ async function refuseTooMany(tx: Tx): Promise<void> {
 export function openLocks({ clock }: { clock: Clock }): Locks {
   /** The row, locked for this transaction; undefined when there is none or its time is over. */
   async function held(tx: Tx, resource: string, now: Instant): Promise<Lock | undefined> {
-    const row = await tx.maybe<Lock>(sql`select ${columns} from locks where resource = ${resource} for update`)
+    const row = await tx.maybe<Lock>(sql`select ${lockColumns} from locks where resource = ${resource} for update`)
     return row && row.expiresAt > now ? row : undefined
   }
 
@@ -80,7 +81,7 @@ export function openLocks({ clock }: { clock: Clock }): Locks {
     tx.one<Lock>(sql`
       update locks set mode = ${lock.mode}, owners = ${jsonb(lock.owners)}, token = ${lock.token}, updated_at = ${at(lock.updatedAt)},
         expires_at = ${at(lock.expiresAt)}
-      where resource = ${lock.resource} returning ${columns}`)
+      where resource = ${lock.resource} returning ${lockColumns}`)
 
   const newToken = async (tx: Tx): Promise<number> =>
     (await tx.one<{ token: number }>(sql`select nextval('lock_tokens') as token`)).token
@@ -97,7 +98,7 @@ export function openLocks({ clock }: { clock: Clock }): Locks {
           set mode = excluded.mode, owners = excluded.owners, token = excluded.token, updated_at = excluded.updated_at,
             expires_at = excluded.expires_at
           where locks.expires_at <= ${at(now)}
-        returning ${columns}`)
+        returning ${lockColumns}`)
       if (made) {
         await refuseTooMany(tx)
         return made
@@ -149,7 +150,7 @@ export function openLocks({ clock }: { clock: Clock }): Locks {
 
     read: (tx, resource) =>
       tx.maybe<Lock>(
-        sql`select ${columns} from locks where resource = ${resource} and expires_at > ${at(clock.now())}`,
+        sql`select ${lockColumns} from locks where resource = ${resource} and expires_at > ${at(clock.now())}`,
       ),
   }
 }

@@ -2,7 +2,7 @@ import { native } from '@wheelhouse/contract/native/index'
 import { iso } from '../../kernel/clock/index.ts'
 import { at, listPage, sql } from '../../kernel/db/index.ts'
 import { serve } from '../../kernel/http/index.ts'
-import type { Lock } from '../../kernel/locks/index.ts'
+import { type Lock, lockColumns } from '../../kernel/locks/index.ts'
 
 /** All locks that are held. */
 export const routes = () =>
@@ -14,7 +14,7 @@ export const routes = () =>
         {
           table: 'locks',
           key: 'resource',
-          select: sql`resource, mode, owners, token, updated_at as "updatedAt", expires_at as "expiresAt"`,
+          select: lockColumns,
           where: [sql`expires_at > ${at(now)}`],
           map: (lock: Lock) => ({
             ...lock,
