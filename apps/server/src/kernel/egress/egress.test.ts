@@ -99,13 +99,16 @@ describe('fetch', () => {
   test('judges each redirect anew and leaves credentials at home', async () => {
     const other = await listen((request, response) => response.end(JSON.stringify(request.headers)))
     const port = await listen((request, response) => {
-      const to = request.url === '/far' ? 'http://192.168.77.77/' : `http://127.0.0.1:${other}/`
-      response.writeHead(302, { location: to }).end()
+      if (request.url === '/home') return response.end(JSON.stringify(request.headers))
+      const to = { '/far': 'http://192.168.77.77/', '/own': '/home' }[request.url ?? ''] ?? `http://127.0.0.1:${other}/`
+      return response.writeHead(302, { location: to }).end()
     })
-    const headers = { authorization: 'Bearer x', 'x-kept': 'yes' }
+    const headers = { authorization: 'Bearer x', 'x-signature': 'of the sender', accept: 'text/plain' }
     const seen = (await local.fetch(`http://127.0.0.1:${port}/near`, { headers })).json()
-    expect(seen).toMatchObject({ 'x-kept': 'yes' })
+    expect(seen).toMatchObject({ accept: 'text/plain' })
     expect(seen).not.toHaveProperty('authorization')
+    expect(seen).not.toHaveProperty('x-signature')
+    expect((await local.fetch(`http://127.0.0.1:${port}/own`, { headers })).json()).toMatchObject(headers)
     await expect(local.fetch(`http://127.0.0.1:${port}/far`)).rejects.toMatchObject({ code: 'EGRESS_REFUSED' })
     expect((await local.fetch(`http://127.0.0.1:${port}/far`, { maxRedirects: 0 })).status).toBe(302)
   })

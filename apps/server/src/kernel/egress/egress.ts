@@ -202,15 +202,16 @@ function redirectOf(status: number, location: string | undefined, from: URL): UR
   return readUrl(new URL(location, from).href)
 }
 
-/** What goes on to the next hop: credentials stay at home, and a form that was answered is fetched, not sent again. */
+/** What any server may be told. Every other header may carry a credential, whatever its name: it is for whom the caller named alone. */
+const FOR_ANYONE = /^(accept|accept-language|content-encoding|content-type|traceparent|user-agent)$/i
+
+/** What goes on to the next hop: what is not for anyone stays at home, and a form that was answered is fetched, not sent again. */
 function redirected(options: FetchOptions, status: number, sameOrigin: boolean): FetchOptions {
   const { body, socketPath: _local, tls, ...rest } = options
   const becomesGet = status === 303 || ((status === 301 || status === 302) && options.method === 'POST')
   const headers = Object.fromEntries(
     Object.entries(options.headers ?? {}).filter(
-      ([name]) =>
-        (sameOrigin || !/^(authorization|cookie|proxy-authorization|x-api-key)$/i.test(name)) &&
-        (!becomesGet || !/^content-/i.test(name)),
+      ([name]) => (sameOrigin || FOR_ANYONE.test(name)) && (!becomesGet || !/^content-/i.test(name)),
     ),
   )
   return {
