@@ -2,7 +2,7 @@ import { Fault } from '@wheelhouse/contract'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { isDeadlock, isUnavailable } from './errors.ts'
-import { asTx, prepared, type Statement, type Tx } from './tx.ts'
+import { asTx, type Hooks, prepared, type Statement, type Tx } from './tx.ts'
 import './values.ts'
 
 export interface DbOptions {
@@ -113,7 +113,8 @@ export function openDb(options: DbOptions): Db {
   ): Promise<T> {
     const client = await connect().catch(unavailable)
     let broken: Error | undefined
-    const hooks: (() => void)[] = []
+    const hooks: Hooks = { committed: [], rolledBack: [] }
+    let committing = false
     let result: T
     try {
       const begun = client.query(begin)
@@ -121,24 +122,30 @@ export function openDb(options: DbOptions): Db {
       begun.catch(() => undefined)
       result = await work(asTx(client, tenantId, hooks))
       await begun
+      committing = true
       await client.query('COMMIT')
     } catch (error) {
       await client.query('ROLLBACK').catch((lost: Error) => {
         broken = lost
       })
+      follow(hooks.rolledBack.map((hook) => () => hook(!committing)))
       return unavailable(error)
     } finally {
       client.release(broken)
     }
+    follow(hooks.committed)
+    return result
+  }
+
+  /** What follows a transaction must not change what became of it. */
+  function follow(hooks: readonly (() => void)[]): void {
     for (const hook of hooks) {
       try {
         hook()
       } catch (error) {
-        // The work is done; a failed nudge must not make it look undone.
-        options.log.error({ err: error }, 'Something to do after a commit failed')
+        options.log.error({ err: error }, 'Something to do after a transaction failed')
       }
     }
-    return result
   }
 
   /** One more try where PostgreSQL chose this transaction as the victim of a deadlock: nothing of it happened. */

@@ -32,6 +32,17 @@ export interface Tx {
   query<T extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<T>>
   /** Runs once the transaction is committed, never when it rolls back. For nudges: what must not be lost is written. */
   afterCommit(run: () => void): void
+  /**
+   * Runs once the transaction has come to nothing. `known` is false where its commit was sent and the answer never came: then what was
+   * written may be there.
+   */
+  afterRollback(run: (known: boolean) => void): void
+}
+
+/** What follows a transaction, as its work asked for it. */
+export interface Hooks {
+  committed: (() => void)[]
+  rolledBack: ((known: boolean) => void)[]
 }
 
 /** Compiles templates; it never connects. */
@@ -56,7 +67,7 @@ function nameOf(text: string): string | undefined {
   return name
 }
 
-export interface Runner extends Omit<Tx, typeof inTransaction | 'tenantId' | 'afterCommit'> {}
+export interface Runner extends Omit<Tx, typeof inTransaction | 'tenantId' | 'afterCommit' | 'afterRollback'> {}
 
 /** A statement as the driver takes it, under its name. */
 export function prepared(text: string, values: readonly unknown[]): pg.QueryConfig {
@@ -84,5 +95,10 @@ export function runner(client: pg.ClientBase): Runner {
   }
 }
 
-export const asTx = (client: pg.ClientBase, tenantId: string, hooks: (() => void)[]): Tx =>
-  ({ ...runner(client), tenantId, afterCommit: (run: () => void) => void hooks.push(run) }) as unknown as Tx
+export const asTx = (client: pg.ClientBase, tenantId: string, { committed, rolledBack }: Hooks): Tx =>
+  ({
+    ...runner(client),
+    tenantId,
+    afterCommit: (run: () => void) => void committed.push(run),
+    afterRollback: (run: (known: boolean) => void) => void rolledBack.push(run),
+  }) as unknown as Tx

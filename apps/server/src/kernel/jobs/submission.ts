@@ -116,7 +116,17 @@ export function openSubmission(core: Core): Submission {
   }
   type Known = Awaited<ReturnType<typeof claimKeys>>[number]
 
-  /** Records what is new of a batch. A job for which a worker is free goes into the queue as claimed: one commit less, and no wait. */
+  /** A job for which a worker is free goes into the queue as claimed: one commit less, and no wait. */
+  function lendFor(rows: readonly NewRow[], loans: Map<NewRow, Loan>): NewRow[] {
+    return rows.map((row) => {
+      const loan = core.lend(row)
+      if (!loan || !row.queue) return row
+      loans.set(row, loan)
+      return { ...row, queue: { ...row.queue, lease: loan.lease } }
+    })
+  }
+
+  /** Records what is new of a batch. */
   async function record(
     writer: Writer,
     items: readonly Item[],
@@ -124,12 +134,7 @@ export function openSubmission(core: Core): Submission {
     loans: Map<NewRow, Loan>,
   ): Promise<{ known: Known }[]> {
     const fresh = dedupe(items.flatMap(({ row, key }) => (key && knownByKey.get(key) ? [] : [row])))
-    const rows = fresh.map((row): NewRow => {
-      const loan = core.lend(row)
-      if (!loan || !row.queue) return row
-      loans.set(row, loan)
-      return { ...row, queue: { ...row.queue, lease: loan.lease } }
-    })
+    const rows = lendFor(fresh, loans)
     const made = rows.length === 0 ? new Set<string>() : await insertJobs(writer, rows)
     return items.map(({ row, key }) => {
       const known = key ? knownByKey.get(key) : undefined
@@ -232,15 +237,8 @@ export function openSubmission(core: Core): Submission {
         )
       }
       if (rows.length === 0) return told
-      const made = await insertJobs(tx, rows)
-      const isMade = ({ id }: { id: string }): boolean => made.has(`${principal.tenantId} ${id}`)
-      const lost = new Set(rows.filter((row) => !isMade(row)).map(({ id }) => id))
-      crashPoint('submit:before-commit')
-      tx.afterCommit(() => {
-        crashPoint('submit:after-commit')
-        for (const row of rows) if (isMade(row)) announce(row)
-        core.events.wake()
-      })
+      const made = await insertSteps(tx, rows)
+      const lost = new Set(rows.flatMap(({ id }) => (made.has(`${principal.tenantId} ${id}`) ? [] : [id])))
       // Nobody would tell the run of the end of a job that is not its own.
       return told.map((each, index) =>
         lost.has(jobs[index]?.jobId ?? '') ? refusedAsTaken(jobs[index]?.jobId ?? '') : each,
@@ -255,6 +253,26 @@ export function openSubmission(core: Core): Submission {
     },
 
     idle: () => batch.idle(),
+  }
+
+  /** Records jobs of steps within the run's transaction; they go on their way after its commit. Returns those that were new, as `insertJobs`. */
+  async function insertSteps(tx: Tx, rows: readonly NewRow[]): Promise<Set<string>> {
+    const loans = new Map<NewRow, Loan>()
+    tx.afterRollback((known) => {
+      for (const loan of loans.values()) known ? loan.back() : loan.lost()
+    })
+    const made = await insertJobs(tx, lendFor(rows, loans))
+    crashPoint('submit:before-commit')
+    tx.afterCommit(() => {
+      crashPoint('submit:after-commit')
+      for (const row of rows) {
+        const loan = loans.get(row)
+        if (made.has(`${row.principal.tenantId} ${row.id}`)) announce(row, loan)
+        else loan?.back()
+      }
+      core.events.wake()
+    })
+    return made
   }
 
   /** A step's job as it would be recorded. Verbs of workflows themselves go with the right to run one; others need their own right. */

@@ -56,7 +56,9 @@ function readable(text: string): unknown {
 async function outputOf(tx: Tx, artifacts: Artifacts, job: EndedJob, now: Instant): Promise<string | undefined> {
   if (job.result !== null) return job.result
   if (job.stored !== null) return job.stored.toString()
-  const pointer = job.resultPtr === null ? undefined : parsePointer(job.resultPtr)
+  // What lies under the job's own key was read with it.
+  const pointer =
+    job.resultPtr === null || job.resultPtr === `redis://res:${job.id}` ? undefined : parsePointer(job.resultPtr)
   if (!pointer) return undefined
   if (pointer.kind !== 'artifact') return (await readValue(tx, pointer.key, now))?.toString()
   const artifact = await artifacts.find(tx, pointer.id)

@@ -23,6 +23,7 @@ import {
   takeTimers,
   tellRun,
   type TimerRow,
+  type Waiting,
   writeRun,
 } from './run-rows.ts'
 import { showChange, tellStatus } from './run-news.ts'
@@ -84,11 +85,12 @@ export function openTurns(parts: TurnParts): Turns {
   const runs = new HeldRuns()
   return {
     async take(tx, runId, { skip, events = [] }) {
-      const head = await lockRun(tx, runId, skip)
+      // Sent together: the inbox is read once the lock is held.
+      const [head, inbox] = await Promise.all([lockRun(tx, runId, skip), readInbox(tx, runId, ENTRIES)])
       if (!head) return undefined
       const held = await runs.take(tx, runId, head.writeNo)
       const turning = new Turning(parts, tx, held, head)
-      const turned = await turning.run(events)
+      const turned = await turning.run(inbox, events)
       tx.afterCommit(() => runs.put(tx.tenantId, held, turning.writeNo))
       return turned
     },
@@ -141,9 +143,8 @@ class Turning {
     for (const [key, step] of held.state.steps) this.#before.set(key, copyOf(step))
   }
 
-  async run(extra: readonly RunEvent[]): Promise<Turned> {
+  async run(inbox: readonly Waiting[], extra: readonly RunEvent[]): Promise<Turned> {
     const { state } = this.#held
-    const inbox = await readInbox(this.#tx, state.id, ENTRIES)
     const timers = this.#held.timed ? await takeTimers(this.#tx, state.id, this.#now) : []
     await this.#loadChildren([...inbox.map(({ step }) => step), ...timers.map(({ step }) => step)])
     this.#world = await worldFor(this.#tx, this.#held.plan, this.#now)
@@ -371,23 +372,25 @@ class Turning {
     this.#told.add(runId)
   }
 
-  async #writeSteps(): Promise<void> {
+  /** Sends the steps that have changed; they are written once this resolves. */
+  #writeSteps(): Promise<void> {
     const changed = [...this.#held.state.steps.values()].filter((step) => differs(step, this.#before.get(step.key)))
-    if (changed.length === 0) return
-    await writeSteps(this.#tx, this.#held.state.id, changed)
+    if (changed.length === 0) return Promise.resolve()
+    const writing = writeSteps(this.#tx, this.#held.state.id, changed)
     this.#wrote = true
     for (const step of changed) {
       this.#held.bytes += sizeOf(step.output) + sizeOf(step.input)
       this.#before.set(step.key, copyOf(step))
       this.#shown.set(step.key, this.#before.get(step.key) as StepRun)
     }
+    return writing
   }
 
   async #finish(inbox: readonly number[]): Promise<Turned> {
     await this.#drain()
     const tx = this.#tx
     const { state, facts } = this.#held
-    await this.#writeSteps()
+    const writing = this.#writeSteps()
     // Never changed in place: another one is new.
     const context = state.context === this.#contextBefore ? undefined : jsonb(state.context)
     const changed =
@@ -395,7 +398,7 @@ class Turning {
     const ended = runEnded(state) && !TERMINAL.has(this.#statusBefore)
     if (changed) {
       this.writeNo += 1
-      this.#nextSeq = await writeRun(tx, state, {
+      const written = writeRun(tx, state, {
         writeNo: this.writeNo,
         nextSeq: this.#nextSeq,
         updatedUs: microseconds(this.#now),
@@ -404,6 +407,8 @@ class Turning {
         inbox,
         now: this.#now,
       })
+      // Behind the steps on the same connection, in one round trip.
+      ;[this.#nextSeq] = await Promise.all([written, writing])
     } else if (inbox.length > 0) await clearInbox(tx, state.id, inbox)
     await this.#writeTimers(ended)
     await noteCancels(tx, state.id, this.#cancels)
