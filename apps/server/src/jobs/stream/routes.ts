@@ -1,7 +1,6 @@
 import { Fault } from '@wheelhouse/contract'
 import { stream } from '@wheelhouse/contract/jobs/stream'
 import type { WebSocket } from 'ws'
-import { decodePacket, streamFrame } from '../../kernel/bus/index.ts'
 import { pause } from '../../kernel/clock/index.ts'
 import { type Db, sql } from '../../kernel/db/index.ts'
 import { type Bound, serve } from '../../kernel/http/index.ts'
@@ -31,23 +30,21 @@ function follow(
   const closed = new AbortController()
   let waiting = 0
 
-  function send(frame: Record<string, unknown>): void {
+  function send(frame: string): void {
     if (waiting >= MOST_WAITING) {
       socket.close(1013, 'too slow')
       return
     }
     waiting += 1
-    socket.send(JSON.stringify(frame), () => {
+    socket.send(frame, () => {
       waiting -= 1
     })
   }
 
-  const leave = kernel.jobs.frames(principal.tenantId, ({ jobId: about, bytes }) => {
+  const leave = kernel.jobs.frames(principal.tenantId, ({ jobId: about, ends, text }) => {
     if (socket.readyState !== socket.OPEN || (jobId !== undefined && about !== jobId)) return
-    const decoded = decodePacket(bytes)
-    if (!decoded.ok) return
-    send(streamFrame(decoded.packet))
-    if (jobId !== undefined && decoded.packet.payload.case === 'jobResult')
+    send(text())
+    if (jobId !== undefined && ends)
       void pause(AFTER_END_MS, closed.signal).then(
         () => socket.close(1000, 'the job has ended'),
         () => undefined,
@@ -57,7 +54,7 @@ function follow(
   const leaveChat =
     jobId === undefined
       ? kernel.feed.subscribeLive(principal.tenantId, [CHAT_TOPIC], ({ data }) => {
-          if (socket.readyState === socket.OPEN) send(data as Record<string, unknown>)
+          if (socket.readyState === socket.OPEN) send(JSON.stringify(data))
         })
       : () => undefined
   socket.once('close', () => {

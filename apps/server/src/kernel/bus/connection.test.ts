@@ -33,7 +33,25 @@ describe('between replicas', () => {
     await vi.waitFor(() => expect(heard).toEqual(['promotion.approved {}']))
   })
 
-  test('what nobody listens to is not even made, and is made again as soon as somebody on another replica does', async () => {
+  test('what a replica shows it does not hear itself: its own listeners are told without the bus', async () => {
+    const heard: string[] = []
+    listening.push(
+      bus.onLive('wh.live.t-8', ({ data }) => void heard.push(`bus ${text(data)}`)),
+      replica.onLive('wh.live.t-8', ({ data }) => void heard.push(`replica ${text(data)}`)),
+      bus.onEvents('t-8', ({ subject }) => void heard.push(`bus ${subject}`)),
+      replica.onEvents('t-8', ({ subject }) => void heard.push(`replica ${subject}`)),
+    )
+    await replica.ping()
+    await bus.ping()
+    bus.publishLive('wh.live.t-8', () => bytes('one'))
+    bus.publishEvent('t-8', 'two', () => bytes('{}'))
+    await vi.waitFor(() => expect(heard).toEqual(['replica one', 'replica two']))
+    // Whatever the bus would still bring comes before this.
+    await bus.ping()
+    expect(heard).toEqual(['replica one', 'replica two'])
+  })
+
+  test('what nobody else listens to is not even made, and is made again as soon as somebody on another replica does', async () => {
     let made = 0
     const heard: string[] = []
     const show = (): void =>

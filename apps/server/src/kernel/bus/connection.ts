@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { Fault } from '@wheelhouse/contract'
-import { RequestError, TimeoutError } from '@nats-io/transport-node'
+import { type Msg, RequestError, TimeoutError } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import { pause, systemClock, type Clock } from '../clock/index.ts'
 import { openAccountTraffic, type AccountTraffic } from './account-traffic.ts'
@@ -48,13 +49,16 @@ export interface Bus extends AccountTraffic {
   /** Hears the platform's own account; with `queue`, of all replicas one gets each message. */
   subscribe(subject: string, options: { queue?: string }, handler: Handler<BusMessage>): Listening
 
-  /** What is worth showing now, to all replicas that listen to that subject; `make` is not called when none does, and may refuse. */
+  /**
+   * What is worth showing now, to the other replicas that listen to that subject; `make` is not called when none does, and may refuse.
+   * Who listens here is told by whoever publishes, without this way.
+   */
   publishLive(subject: string, make: () => Uint8Array | undefined): void
-  /** Hears what is published so. */
+  /** Hears what other replicas publish so. */
   onLive(subject: string, handler: Handler<BusMessage>): Listening
-  /** Live event for the sockets of all replicas: `evt.<tenant>.<type>`; not made when none listens to the tenant. */
+  /** The same for a live event: `evt.<tenant>.<type>`. */
   publishEvent(tenantId: string, type: string, make: () => Uint8Array): void
-  /** Hears the live events of one tenant; the message's subject is the event's type. */
+  /** Hears the live events of one tenant that other replicas publish; the message's subject is the event's type. */
   onEvents(tenantId: string, handler: Handler<BusMessage>): Listening
   /** A nudge to all replicas that there is work of that kind. It may be lost; who waits also sweeps. */
   wake(what: string): boolean
@@ -87,6 +91,8 @@ export interface Bus extends AccountTraffic {
 }
 
 const PROBE_MS = 2_000
+/** The replica that a live message comes from: it hears its own as everyone does, and leaves them. */
+const FROM = 'Wh-From'
 
 /** Connects to PLATFORM and SYS, and puts PLATFORM's present claims in force. Throws SYS_UNAVAILABLE when no server answers in time. */
 export async function openBus(options: BusOptions): Promise<Bus> {
@@ -130,7 +136,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   }).catch(away)
   const { connection } = link
   const traffic = openAccountTraffic(link, keys.platform.publicKey, log)
-  const opened = openInterest(connection, clock, log)
+  const self = randomBytes(6).toString('hex')
+  const opened = openInterest(connection, self, clock, log)
   interest = opened
 
   function publish(subject: string, data: Uint8Array, headers?: Headers): boolean {
@@ -164,6 +171,20 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     }
   }
 
+  /** Hears a live subject as long as it is wanted, but for what this replica publishes itself. */
+  function hearOthers(wanted: string, subject: string, handler: (msg: Msg) => void | Promise<void>): Listening {
+    const leave = opened.hold(wanted)
+    const listening = listen(connection, log, subject, undefined, (msg) =>
+      msg.headers?.get(FROM) === self ? undefined : handler(msg),
+    )
+    return {
+      close() {
+        leave()
+        listening.close()
+      },
+    }
+  }
+
   return {
     publish,
     request,
@@ -171,25 +192,19 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       listen(connection, log, subject, queue, (msg) => handler(toMessage(msg))),
 
     publishLive(subject, make) {
-      if (!opened.wanted(subject)) return
+      if (!opened.elsewhere(subject)) return
       const data = make()
-      if (data !== undefined) publish(subject, data)
+      if (data !== undefined) publish(subject, data, { [FROM]: self })
     },
-    onLive(subject, handler) {
-      const leave = opened.hold(subject)
-      const listening = listen(connection, log, subject, undefined, (msg) => handler(toMessage(msg)))
-      return both(listening, leave)
-    },
+    onLive: (subject, handler) => hearOthers(subject, subject, (msg) => handler(toMessage(msg))),
     publishEvent(tenantId, type, make) {
-      if (opened.wanted(`evt.${tenantId}`)) publish(`evt.${token(tenantId)}.${type}`, make())
+      if (opened.elsewhere(`evt.${tenantId}`)) publish(`evt.${token(tenantId)}.${type}`, make(), { [FROM]: self })
     },
     onEvents(tenantId, handler) {
-      const leave = opened.hold(`evt.${tenantId}`)
       const prefix = `evt.${token(tenantId)}.`
-      const listening = listen(connection, log, `${prefix}>`, undefined, (msg) =>
+      return hearOthers(`evt.${tenantId}`, `${prefix}>`, (msg) =>
         handler(toMessage(msg, msg.subject.slice(prefix.length))),
       )
-      return both(listening, leave)
     },
     wake: (what) => publish(`wh.wake.${token(what)}`, new Uint8Array()),
     onWake: (what, handler) => listen(connection, log, `wh.wake.${token(what)}`, undefined, () => handler()),
@@ -248,10 +263,3 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     },
   }
 }
-
-const both = (listening: Listening, leave: () => void): Listening => ({
-  close() {
-    leave()
-    listening.close()
-  },
-})

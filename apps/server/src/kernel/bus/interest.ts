@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock/index.ts'
@@ -23,9 +22,9 @@ interface Said {
   hello?: true
 }
 
-/** Which live subjects are listened to, on whichever replica: what nobody hears need not be made. Errs only towards publishing. */
+/** Which live subjects other replicas listen to: what none of them hears need not be made for them. Errs only towards publishing. */
 export interface Interest {
-  wanted(subject: string): boolean
+  elsewhere(subject: string): boolean
   /** Somebody here listens. Returns the way out. */
   hold(subject: string): () => void
   /** The connection is back: what the others said meanwhile was lost. */
@@ -33,8 +32,8 @@ export interface Interest {
   close(): void
 }
 
-export function openInterest(connection: NatsConnection, clock: Clock, log: Logger): Interest {
-  const self = randomBytes(6).toString('hex')
+/** @param self of this replica alone. */
+export function openInterest(connection: NatsConnection, self: string, clock: Clock, log: Logger): Interest {
   const mine = new Map<string, number>()
   const others = new Map<string, { subjects: Set<string> | 'any'; until: number }>()
   let knownFrom = clock.now() + GRACE_MS
@@ -66,8 +65,7 @@ export function openInterest(connection: NatsConnection, clock: Clock, log: Logg
   say({ hello: true })
 
   return {
-    wanted(subject) {
-      if (mine.has(subject)) return true
+    elsewhere(subject) {
       for (const { subjects } of others.values()) if (subjects === 'any' || subjects.has(subject)) return true
       return clock.now() < knownFrom
     },

@@ -51,8 +51,10 @@ export function openEvents({
     log,
     checkpoints,
     onEvents(events) {
-      // Through the bus even to ourselves: one order for every listener, on every replica. What is lost is replayed by seq.
-      for (const event of events) bus.publishEvent(event.tenantId, event.type, () => Buffer.from(JSON.stringify(event)))
+      for (const event of events) {
+        bus.publishEvent(event.tenantId, event.type, () => Buffer.from(JSON.stringify(event)))
+        tell(event)
+      }
       for (const listener of sealedListeners) listener(events)
     },
   })
@@ -60,15 +62,26 @@ export function openEvents({
 
   function wake(): void {
     sealer.wake()
-    bus.wake('outbox')
+    // Another replica seals.
+    if (!sealer.reigns()) bus.wake('outbox')
+  }
+
+  /** Who follows the tenant here: of what is sealed here in its order, of what is sealed elsewhere in that of the bus. What is lost is replayed by seq. */
+  function tell(event: DomainEvent): void {
+    for (const listener of followers.get(event.tenantId)?.listeners ?? []) {
+      try {
+        listener(event)
+      } catch (error) {
+        log.error({ err: error, type: event.type }, 'Following an event failed')
+      }
+    }
   }
 
   function listen(tenantId: string): Followers {
     const listeners = new Set<(event: DomainEvent) => void>()
-    const subscription = bus.onEvents(tenantId, (message) => {
-      const event = JSON.parse(Buffer.from(message.data).toString()) as DomainEvent
-      for (const listener of listeners) listener(event)
-    })
+    const subscription = bus.onEvents(tenantId, ({ data }) =>
+      tell(JSON.parse(Buffer.from(data).toString()) as DomainEvent),
+    )
     const made = { listeners, stop: () => subscription.close() }
     followers.set(tenantId, made)
     return made

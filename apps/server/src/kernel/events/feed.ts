@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Bus } from '../bus/index.ts'
 
@@ -24,20 +23,12 @@ interface Room {
   leave(): void
 }
 
-interface Frame {
-  /** The replica that published it, which has delivered it to itself already. */
-  from: string
-  topic: string
-  data: unknown
-}
-
 /** A subject of the platform's own account, apart from the stored events' `evt.`. */
 const PREFIX = 'wh.live'
 const MAX_FRAME_BYTES = 900 * 1024
 
 /** Opens the feed; the bus carries it to the other replicas; while it is away, live events stay here. */
 export function openFeed(log: Logger, bus: Bus): Feed {
-  const self = randomBytes(6).toString('hex')
   const rooms = new Map<string, Room>()
 
   function deliver(tenantId: string, event: LiveEvent): void {
@@ -53,17 +44,16 @@ export function openFeed(log: Logger, bus: Bus): Feed {
 
   /** The bus takes 1 MiB; whoever publishes more than a screen can show splits it. */
   function frameOf(topic: string, data: unknown): Buffer | undefined {
-    const frame = Buffer.from(JSON.stringify({ from: self, topic, data } satisfies Frame))
+    const frame = Buffer.from(JSON.stringify({ topic, data } satisfies LiveEvent))
     if (frame.length <= MAX_FRAME_BYTES) return frame
     log.warn({ topic, bytes: frame.length }, 'A live event is too large for other replicas')
     return undefined
   }
 
   function join(tenantId: string): Room {
-    const listening = bus.onLive(`${PREFIX}.${tenantId}`, ({ data }) => {
-      const { from, topic, data: content } = JSON.parse(Buffer.from(data).toString()) as Frame
-      if (from !== self) deliver(tenantId, { topic, data: content })
-    })
+    const listening = bus.onLive(`${PREFIX}.${tenantId}`, ({ data }) =>
+      deliver(tenantId, JSON.parse(Buffer.from(data).toString()) as LiveEvent),
+    )
     return { handlers: new Set(), leave: () => listening.close() }
   }
 

@@ -32,6 +32,8 @@ interface OutboxRow {
 export interface Sealer {
   /** There may be new rows. */
   wake(): void
+  /** Whether it is this process that seals. */
+  reigns(): boolean
   stop(): Promise<void>
 }
 
@@ -43,6 +45,7 @@ export function startSealer(options: SealerOptions): Sealer {
   const { db, log } = options
   const stopping = new AbortController()
   let woken = true
+  let reigning = false
   let nudge: (() => void) | undefined
 
   async function rest(): Promise<void> {
@@ -53,10 +56,10 @@ export function startSealer(options: SealerOptions): Sealer {
     nudge = undefined
   }
 
-  async function reign(isMine: () => boolean): Promise<void> {
+  async function reign(): Promise<void> {
     const heads: Heads = new Map()
     let full = false
-    while (!stopping.signal.aborted && isMine()) {
+    while (!stopping.signal.aborted && reigning) {
       woken = false
       // A burst is sealed together, and the first of a few jobs is on its way before its rows are sealed.
       if (!full) await pause(GATHER_MS, stopping.signal).catch(() => undefined)
@@ -71,15 +74,15 @@ export function startSealer(options: SealerOptions): Sealer {
 
   async function stand(): Promise<void> {
     const { client, release } = await db.dedicated()
-    let mine = false
     client.once('end', () => {
-      mine = false
+      reigning = false
     })
     try {
       const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1) as held', [LOCK])
-      mine = rows[0]?.held === true
-      if (mine) await reign(() => mine)
+      reigning = rows[0]?.held === true
+      if (reigning) await reign()
     } finally {
+      reigning = false
       await release().catch(() => undefined)
     }
   }
@@ -99,6 +102,7 @@ export function startSealer(options: SealerOptions): Sealer {
       woken = true
       nudge?.()
     },
+    reigns: () => reigning,
     async stop() {
       stopping.abort()
       await running

@@ -21,7 +21,7 @@ import { openOutputs } from './output.ts'
 import { openReplicas } from './replicas.ts'
 import { openBusDoors } from './results.ts'
 import { openRunner } from './runner.ts'
-import { openSignals } from './signals.ts'
+import { openSignals, type Signals } from './signals.ts'
 import { attemptOf } from './spans.ts'
 import { openSlots } from './slots.ts'
 import { jobState, type QueueState } from './state.ts'
@@ -50,10 +50,9 @@ export interface JobEngine extends Jobs {
   brakes: Brakes
   /** One act on many jobs. */
   bulk: Bulk
-  /** Packets for the stream's sockets of one tenant. */
-  frames(tenantId: string, listener: (frame: { jobId: string; bytes: Uint8Array }) => void): () => void
-  /** Shows a packet to those sockets. */
-  showFrame(tenantId: string, bytes: Uint8Array): void
+  /** Packets for the stream's sockets of one tenant; `showPacket` adds one. */
+  frames: Signals['frames']
+  showPacket: Signals['showPacket']
   /** Begins to dispatch, to listen to the bus and to sweep. Without it jobs are taken and kept (a replica without the role `engine`). */
   start(): Promise<void>
   /** Lets running verbs go, stores what is in flight. What workers do goes on. */
@@ -160,7 +159,7 @@ export function openJobs(options: JobsOptions): JobEngine {
     })
     const bytes = encodePacket(packet)
     if (!bus.toAccount(account, 'sys.job.cancel', bytes)) return
-    signals.showBytes(tenantId, bytes)
+    signals.showPacket(tenantId, packet, bytes)
     db.tenant(tenantId, (tx) => tx.run(sql`delete from job_queue where id = ${jobId} and state = 'cancelling'`)).catch(
       (error: unknown) =>
         log.warn({ err: error, jobId }, 'A cancelled job is still in the queue; the sweep removes it'),
@@ -250,7 +249,7 @@ export function openJobs(options: JobsOptions): JobEngine {
     workers: core.workers,
     brakes: core.brakes,
     bulk,
-    frames: (tenantId, listener) => signals.frames(tenantId, listener),
+    frames: signals.frames,
     register: (verb) => core.verbs.add(verb),
     verb: (nameOrTopic) => core.verbs.find(nameOrTopic),
     verbs: () => core.verbs.all(),
@@ -261,7 +260,7 @@ export function openJobs(options: JobsOptions): JobEngine {
     foresee: submission.foresee,
     submitAndWait: waiting.submitAndWait,
     wait: waiting.wait,
-    showFrame: (tenantId, bytes) => signals.showBytes(tenantId, bytes),
+    showPacket: signals.showPacket,
     onRunWork: (listener) => void runListeners.push(listener),
 
     cancel,

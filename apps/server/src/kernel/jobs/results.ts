@@ -133,7 +133,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     if (!item) return
     await core.redisPointers?.collect(tenantId, item.id)
     await ends.add(item)
-    signals.showBytes(tenantId, message.data)
+    signals.showPacket(tenantId, decoded.packet, message.data)
     acknowledge(message)
   }
 
@@ -158,7 +158,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
       message: progress.message.slice(0, 2000),
       at: clock.now(),
     })
-    signals.showBytes(tenantId, message.data)
+    signals.showPacket(tenantId, decoded.packet, message.data)
     acknowledge(message)
   }
 
@@ -169,7 +169,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     if (tenantId === undefined) return
     if (!(await check.admits(tenantId, decoded.packet, message.data))) return
     workers.heard(tenantId, message.account, decoded.packet.payload.value)
-    signals.showBytes(tenantId, message.data)
+    signals.showPacket(tenantId, decoded.packet, message.data)
   }
 
   async function onSubmit(message: AccountMessage): Promise<void> {

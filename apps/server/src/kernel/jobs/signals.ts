@@ -1,14 +1,29 @@
 import { Fault } from '@wheelhouse/contract'
+import type { BusPacket } from '@wheelhouse/contract/proto/cap_pb'
 import type { Logger } from 'pino'
-import { type Bus, decodePacket, encodePacket, type Listening, newPacket, type PacketPayload } from '../bus/index.ts'
+import { type Bus, decodePacket, encodePacket, newPacket, type PacketPayload, streamFrame } from '../bus/index.ts'
 import type { Instant } from '../clock/index.ts'
 import type { Feed } from '../events/index.ts'
 import type { JobSignal } from './jobs.ts'
 
-/** A packet for the stream's sockets, with the job that it is about. */
+/** A packet for the stream's sockets. */
 export interface Frame {
+  /** The job that it is about, if any. */
   jobId: string
-  bytes: Uint8Array
+  /** It is the last of that job. */
+  ends: boolean
+  /** What the sockets get; made once, for however many there are. */
+  text(): string
+}
+
+function frameOf(packet: BusPacket): Frame {
+  const { payload } = packet
+  let text: string | undefined
+  return {
+    jobId: payload.value !== undefined && 'jobId' in payload.value ? payload.value.jobId : '',
+    ends: payload.case === 'jobResult',
+    text: () => (text ??= JSON.stringify(streamFrame(packet))),
+  }
 }
 
 /** What happens to jobs, as it happens, on every replica. Nothing of it is kept: the record is in the database. */
@@ -20,8 +35,8 @@ export interface Signals {
     tenantId: string,
     packet: { traceId: string; senderId: string; at: Instant; payload: PacketPayload | (() => PacketPayload) },
   ): void
-  /** The same, as it came off the bus. */
-  showBytes(tenantId: string, bytes: Uint8Array): void
+  /** The same of a packet that is there already, with its bytes. */
+  showPacket(tenantId: string, packet: BusPacket, bytes: Uint8Array): void
   frames(tenantId: string, listener: (frame: Frame) => void): () => void
   close(): void
 }
@@ -52,6 +67,19 @@ export function openSignals({ bus, feed, log }: { bus: Bus; feed: Feed; log: Log
 
   const stageOf = (tenantId: string): string => `wh.frame.${tenantId}`
 
+  function showHere(tenantId: string, packet: BusPacket): void {
+    const stage = stages.get(tenantId)
+    if (!stage) return
+    const frame = frameOf(packet)
+    for (const listener of stage.listeners) {
+      try {
+        listener(frame)
+      } catch (error) {
+        log.error({ err: error, tenantId }, 'Showing a packet failed')
+      }
+    }
+  }
+
   return {
     emit: (tenantId, jobId, signal) => feed.publishLive(tenantId, TOPIC, { jobId, signal }),
     watch(tenantId, jobId, listener) {
@@ -69,28 +97,28 @@ export function openSignals({ bus, feed, log }: { bus: Bus; feed: Feed; log: Log
       }
     },
     show(tenantId, { traceId, senderId, at, payload }) {
+      const make = (): BusPacket =>
+        newPacket(traceId, senderId, at, typeof payload === 'function' ? payload() : payload)
       try {
-        bus.publishLive(stageOf(tenantId), () =>
-          encodePacket(newPacket(traceId, senderId, at, typeof payload === 'function' ? payload() : payload)),
-        )
+        if (stages.has(tenantId)) showHere(tenantId, make())
+        bus.publishLive(stageOf(tenantId), () => encodePacket(make()))
       } catch (error) {
-        // A packet that is too large for the bus is not shown; the record has it all.
+        // A packet that is too large for the bus is not shown to the other replicas; the record has it all.
         log.debug({ err: error }, 'A packet could not be shown')
       }
     },
-    showBytes: (tenantId, bytes) => bus.publishLive(stageOf(tenantId), () => bytes),
+    showPacket(tenantId, packet, bytes) {
+      showHere(tenantId, packet)
+      bus.publishLive(stageOf(tenantId), () => bytes)
+    },
     frames(tenantId, listener) {
       let stage = stages.get(tenantId)
       if (!stage) {
-        const listeners = new Set<(frame: Frame) => void>()
-        const listening: Listening = bus.onLive(stageOf(tenantId), ({ data }) => {
+        const listening = bus.onLive(stageOf(tenantId), ({ data }) => {
           const decoded = decodePacket(data)
-          if (!decoded.ok) return
-          const { payload } = decoded.packet
-          const jobId = payload.value !== undefined && 'jobId' in payload.value ? payload.value.jobId : ''
-          for (const each of listeners) each({ jobId, bytes: data })
+          if (decoded.ok) showHere(tenantId, decoded.packet)
         })
-        stages.set(tenantId, (stage = { listeners, leave: () => listening.close() }))
+        stages.set(tenantId, (stage = { listeners: new Set(), leave: () => listening.close() }))
       }
       const mine = stage
       mine.listeners.add(listener)

@@ -17,5 +17,5 @@ export function sendAlert(
   })
   const bytes = encodePacket(packet)
   bus.toAccount(to.account, 'sys.workflow.event', bytes)
-  jobs.showFrame(to.tenantId, bytes)
+  jobs.showPacket(to.tenantId, packet, bytes)
 }
