@@ -47,6 +47,7 @@ export function startSealer(options: SealerOptions): Sealer {
   let woken = true
   let reigning = false
   let nudge: (() => void) | undefined
+  const reigns = (): boolean => reigning
 
   async function rest(): Promise<void> {
     if (woken) return
@@ -59,7 +60,7 @@ export function startSealer(options: SealerOptions): Sealer {
   async function reign(): Promise<void> {
     const heads: Heads = new Map()
     let full = false
-    while (!stopping.signal.aborted && reigning) {
+    while (!stopping.signal.aborted && reigns()) {
       woken = false
       // A burst is sealed together, and the first of a few jobs is on its way before its rows are sealed.
       if (!full) await pause(GATHER_MS, stopping.signal).catch(() => undefined)
@@ -102,7 +103,7 @@ export function startSealer(options: SealerOptions): Sealer {
       woken = true
       nudge?.()
     },
-    reigns: () => reigning,
+    reigns,
     async stop() {
       stopping.abort()
       await running

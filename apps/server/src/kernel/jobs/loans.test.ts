@@ -9,6 +9,7 @@ import { openLiveness } from './liveness.ts'
 import { type Loan, openLoans, type Place } from './loans.ts'
 import type { Claimed } from './queue.ts'
 import { insertJobs, microseconds, type NewRow } from './store.ts'
+import type { StepJob } from './submission.ts'
 
 let world: World
 let worker: CapWorker
@@ -66,6 +67,38 @@ test('a job for which a worker is free is recorded as claimed, and gets its conf
   await expect.poll(arrived, { timeout: 10_000 }).toBeDefined()
   expect(arrived()).toMatchObject({ attempt: 1, env: { CORDUM_EFFECTIVE_CONFIG: expect.any(String) } })
   expect(JSON.parse(arrived()?.env['CORDUM_EFFECTIVE_CONFIG'] ?? '')).toMatchObject({ models: { small: 'm2' } })
+})
+
+/** Slots of the worker that are taken, as this replica counts them. */
+const taken = (): number | undefined => world.kernel.jobs.workers.live(world.a.id)[0]?.inFlight
+
+test('a step’s job is recorded as claimed with its run, and a transaction that comes to nothing frees the place', async () => {
+  const step = (): StepJob => ({
+    jobId: ids.next(),
+    request: { topic: 'job.lent', tenant: principal.tenantSlug, principalId: principal.subject },
+    context: '{}',
+    step: { runId: ids.next(), key: 'one' },
+  })
+  const { jobs, db } = world.kernel
+  const before = taken() ?? 0
+  const [kept, dropped] = [step(), step()]
+  await db.tenant(world.a.id, async (tx) => {
+    expect(await jobs.submitMany(tx, principal, [kept])).toEqual([{ state: 'ready' }])
+    expect(taken()).toBe(before + 1)
+  })
+  expect(await rowOf(kept.jobId)).toMatchObject({ state: 'leased', fence: 1, worker_id: 'lender', lent: true })
+  await expect
+    .poll(() => worker.taken.some(({ request }) => request.jobId === kept.jobId), { timeout: 10_000 })
+    .toBe(true)
+  await expect(
+    db.tenant(world.a.id, async (tx) => {
+      await jobs.submitMany(tx, principal, [dropped])
+      expect(taken()).toBe(before + 2)
+      throw new Error('the turn fails')
+    }),
+  ).rejects.toThrow('the turn fails')
+  expect(taken()).toBe(before + 1)
+  expect(await rowOf(dropped.jobId)).toBeUndefined()
 })
 
 test('what is paused, drained or placed elsewhere is not lent', async () => {

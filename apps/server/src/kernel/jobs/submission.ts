@@ -259,7 +259,10 @@ export function openSubmission(core: Core): Submission {
   async function insertSteps(tx: Tx, rows: readonly NewRow[]): Promise<Set<string>> {
     const loans = new Map<NewRow, Loan>()
     tx.afterRollback((known) => {
-      for (const loan of loans.values()) known ? loan.back() : loan.lost()
+      for (const loan of loans.values()) {
+        if (known) loan.back()
+        else loan.lost()
+      }
     })
     const made = await insertJobs(tx, lendFor(rows, loans))
     crashPoint('submit:before-commit')
