@@ -16,9 +16,7 @@ import {
   authenticator,
   type Authenticator,
   type Identity,
-  type OidcProvider,
   openIdentity,
-  openOidc,
   openTokens,
   type Tokens,
 } from './identity/index.ts'
@@ -29,6 +27,7 @@ import { PolicyEngine } from './policy/index.ts'
 import { type Metrics, openMetrics } from './metrics/index.ts'
 import { openReadiness, type Readiness } from './readiness/index.ts'
 import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
+import { type OidcProvider, openOidc } from './sso/index.ts'
 import { openTenantConfig, type TenantConfig } from './tenant-config/index.ts'
 import { jobTracer, openTracer, type Tracer } from './traces/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
@@ -127,8 +126,8 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     await schedule.add(task)
   const egress = openEgress(config.egress.allow)
   const accounts = openAccounts({ db, bus, vault, clock })
-  const { adminGroup, defaultRole } = config.oidc
-  const rules = { defaultRole, ...(adminGroup === undefined ? {} : { adminGroup }) }
+  const adminGroups = [config.oidc.adminGroup].filter((name) => name !== undefined)
+  const rules = { defaultRole: config.oidc.defaultRole, adminGroups }
   const authentication = authenticator(db, clock, rules)
   const identity = openIdentity({ db, clock, vault, bus, accounts, authenticator: authentication, rules, log })
   await schedule.add({ name: 'identity sweep', every: 10_000, run: (signal) => identity.sweep(signal) })

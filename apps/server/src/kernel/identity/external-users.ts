@@ -2,10 +2,12 @@ import { Fault } from '@wheelhouse/contract'
 import type { Instant } from '../clock/index.ts'
 import { at, sql, type Tx } from '../db/index.ts'
 import { bareGroup } from './roles.ts'
-import { createUser, normalised } from './users.ts'
+import { createUser, normalised, type UserSource } from './users.ts'
 
-/** What an OpenID provider says of a user. */
+/** What an identity provider says of a user. */
 export interface ExternalClaims {
+  /** The protocol in which it says so. */
+  by: Exclude<UserSource, 'local'>
   issuer: string
   subject: string
   email?: string
@@ -14,7 +16,7 @@ export interface ExternalClaims {
   name?: string
   username?: string
   groups: readonly string[]
-  /** When the token that says so ends. */
+  /** When the token or assertion that says so ends. */
   expiresAt: Instant
 }
 
@@ -49,7 +51,7 @@ export async function admitExternal(tx: Tx, now: Instant, claims: ExternalClaims
   await tx.run(sql`
     update users set last_login_at = ${at(now)}, display_name = coalesce(${claims.name ?? null}, display_name)
      where tenant_id = ${tenant.id} and id = ${userId}`)
-  await setGroups(tx, tenant.id, userId, claims.groups)
+  await setGroups(tx, tenant.id, userId, claims)
   return { tenantId: tenant.id, tenantSlug: tenant.slug, userId }
 }
 
@@ -79,13 +81,14 @@ async function welcome(tx: Tx, now: Instant, tenantId: string, claims: ExternalC
 }
 
 async function acquainted(tx: Tx, tenantId: string, claims: ExternalClaims): Promise<string | undefined> {
-  const { email, emailVerified, subject } = claims
+  const { by, email, emailVerified, subject } = claims
   const admin = await tx.maybe<{ subject: string | null }>(
     sql`select value #>> '{}' as subject from installation where key = 'admin_subject'`,
   )
   const addresses = [
     ...(email !== undefined && emailVerified ? [normalised(email)] : []),
-    ...(admin?.subject === subject ? [normalised(subject)] : []),
+    // platform.md §9.1 says so of OpenID's subjects. A NameID may be an address that nobody verified.
+    ...(by === 'oidc' && admin?.subject === subject ? [normalised(subject)] : []),
   ]
   if (addresses.length === 0) return undefined
   const row = await tx.maybe<{ id: string }>(sql`
@@ -94,13 +97,13 @@ async function acquainted(tx: Tx, tenantId: string, claims: ExternalClaims): Pro
 }
 
 async function makeUser(tx: Tx, now: Instant, tenantId: string, claims: ExternalClaims): Promise<string> {
-  const { subject, issuer, name } = claims
+  const { by, subject, issuer, name } = claims
   const taken = await tx.maybe(sql`
     select 1 from principals where tenant_id = ${tenantId} and kind = 'user' and subject = ${subject} and deleted_at is null`)
   const user = await createUser(tx, now, {
     tenantId,
     username: await freeUsername(tx, tenantId, (claims.username ?? claims.email ?? subject).slice(0, 200)),
-    source: 'oidc',
+    source: by,
     subject: taken ? `${issuer}#${subject}` : subject,
     ...(name === undefined ? {} : { displayName: name }),
   })
@@ -116,16 +119,21 @@ async function freeUsername(tx: Tx, tenantId: string, wanted: string): Promise<s
   }
 }
 
-/** The groups that the provider names now; those that were given here stay. */
-async function setGroups(tx: Tx, tenantId: string, userId: string, named: readonly string[]): Promise<void> {
+/** The groups that the provider names now; those that were given here, or by a provider of another protocol, stay. */
+async function setGroups(
+  tx: Tx,
+  tenantId: string,
+  userId: string,
+  { by, groups: named }: ExternalClaims,
+): Promise<void> {
   const groups = [...new Set(named.map(bareGroup).filter((name) => name !== '' && name.length <= 256))]
     .sort()
     .slice(0, MAX_GROUPS)
   await tx.run(sql`
-    delete from group_members where tenant_id = ${tenantId} and principal_id = ${userId} and source = 'oidc' and group_name <> all(${groups})`)
+    delete from group_members where tenant_id = ${tenantId} and principal_id = ${userId} and source = ${by} and group_name <> all(${groups})`)
   await tx.run(sql`
-    insert into groups (tenant_id, name, source) select ${tenantId}, name, 'oidc' from unnest(${groups}::text[]) as name on conflict do nothing`)
+    insert into groups (tenant_id, name, source) select ${tenantId}, name, ${by} from unnest(${groups}::text[]) as name on conflict do nothing`)
   await tx.run(sql`
     insert into group_members (tenant_id, group_name, principal_id, source)
-    select ${tenantId}, name, ${userId}, 'oidc' from unnest(${groups}::text[]) as name on conflict do nothing`)
+    select ${tenantId}, name, ${userId}, ${by} from unnest(${groups}::text[]) as name on conflict do nothing`)
 }

@@ -306,7 +306,7 @@ export function openIdentity(options: IdentityOptions): Identity {
         await tx.run(sql`
           update principals set deleted_at = ${at(now)} from unnest(${gone.map((row) => row.tenant_id)}::uuid[], ${gone.map((row) => row.id)}::uuid[]) as g (tenant, key)
            where principals.tenant_id = g.tenant and principals.id = g.key`)
-        await tx.run(sql`delete from oidc_flows where expires_at < ${at(now)}`)
+        await tx.run(sql`delete from login_flows where expires_at < ${at(now)}`)
         await tx.run(sql`delete from device_flows where expires_at < ${at(now)}`)
       })
     },

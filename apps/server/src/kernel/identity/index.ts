@@ -13,7 +13,6 @@ export { admitExternal, type ExternalClaims, type ExternalUser } from './externa
 export { type Identity, openIdentity } from './identity.ts'
 export { type ApiKey, createKey, findKey, type KeyChange, keysOf, type NewKey, revokeKey, updateKey } from './keys.ts'
 export { login, type LoggedIn, type LoginAttempt, provePassword } from './login.ts'
-export { type OidcFlow, type OidcProvider, openOidc } from './oidc.ts'
 export { hashPassword, requireStrongPassword } from './passwords.ts'
 export {
   type AccessObject,

@@ -45,13 +45,13 @@ export async function rolesOf(
 
 /** What the installation says of roles beside the bindings (platform.md §9.1). */
 export interface RoleRules {
-  /** Its members are administrators. */
-  adminGroup?: string
+  /** Their members are administrators. */
+  adminGroups?: readonly string[]
   /** The role of a user that nothing else matches. */
   defaultRole: string
 }
 
-/** The roles of a user by platform.md §9.1: bindings, then the default role; the administrators' group adds `admin`. */
+/** The roles of a user by platform.md §9.1: bindings, then the default role; an administrators' group adds `admin`. */
 export async function userRoles(
   tx: Tx,
   rules: RoleRules,
@@ -61,8 +61,8 @@ export async function userRoles(
 ): Promise<string[]> {
   const bound = await rolesOf(tx, tenantId, principalId, groups)
   const roles = bound.length === 0 ? [rules.defaultRole] : bound
-  const { adminGroup } = rules
-  const isAdmin = adminGroup !== undefined && groups.some((name) => bareGroup(name) === bareGroup(adminGroup))
+  const held = new Set(groups.map(bareGroup))
+  const isAdmin = (rules.adminGroups ?? []).some((name) => held.has(bareGroup(name)))
   return isAdmin && !roles.includes('admin') ? [...roles, 'admin'] : roles
 }
 

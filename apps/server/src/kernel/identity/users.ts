@@ -4,13 +4,16 @@ import { at, isUniqueViolation, sql, type Tx } from '../db/index.ts'
 import { hashPassword, requireStrongPassword } from './passwords.ts'
 import { closeSessionsOf } from './sessions.ts'
 
+/** Where a user comes from: made here, or first seen through a provider of that protocol. */
+export type UserSource = 'local' | 'oidc' | 'saml'
+
 export interface User {
   id: string
   username: string
   email: string | null
   displayName: string | null
   disabled: boolean
-  source: 'local' | 'oidc'
+  source: UserSource
   createdAt: Instant
   updatedAt: Instant
   lastLoginAt: Instant | null
@@ -23,7 +26,7 @@ export interface NewUser {
   email?: string
   displayName?: string
   password?: string
-  source?: 'local' | 'oidc'
+  source?: UserSource
   /** What tokens call the user; default: e-mail or name. */
   subject?: string
   role?: string

@@ -2,16 +2,15 @@ import { native } from '@wheelhouse/contract/native/index'
 import { createJoinToken, redeemJoinToken } from '../../kernel/agents/index.ts'
 import { record } from '../../kernel/audit/index.ts'
 import { iso } from '../../kernel/clock/index.ts'
-import { serve } from '../../kernel/http/index.ts'
+import { originOf, serve } from '../../kernel/http/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import { originOf } from '../origin.ts'
 
 /** The host's name where it gives none. */
 const UNNAMED = 'host'
 
 /** How another host joins. */
 export const routes = (kernel: Kernel) => {
-  const { db, clock } = kernel
+  const { db, clock, config } = kernel
   return serve('native', native.join, {
     async createToken({ tx, principal, body, now, request, reply, audit }) {
       const { name, labels, expiresInMinutes } = body
@@ -22,7 +21,7 @@ export const routes = (kernel: Kernel) => {
       })
       reply.header('Cache-Control', 'no-store')
       audit({ resourceId: id, after: { name, labels, expiresAt: iso(expiresAt) } })
-      const line = `wheelhouse agent join --url ${originOf(kernel, request)} --token ${token}${name === undefined ? '' : ` --name ${name}`}`
+      const line = `wheelhouse agent join --url ${originOf(config, request)} --token ${token}${name === undefined ? '' : ` --name ${name}`}`
       return { id, token, expiresAt: iso(expiresAt), line }
     },
     async join({ body, request, reply, now }) {
@@ -42,7 +41,7 @@ export const routes = (kernel: Kernel) => {
         }),
       )
       reply.header('Cache-Control', 'no-store')
-      return { agentId, name, token, tenantId, url: originOf(kernel, request) }
+      return { agentId, name, token, tenantId, url: originOf(config, request) }
     },
   })
 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { jsonb, sql } from '../../kernel/db/index.ts'
+import { ownPath } from '../../kernel/sso/index.ts'
 import { followLogin, startProvider, type TestProvider } from '../../testing/oidc.ts'
 import { openWorld, type World } from '../../testing/world.ts'
-import { ownPath } from './flows.ts'
 
 let world: World
 let provider: TestProvider

@@ -1,15 +1,28 @@
 import { Fault } from '@wheelhouse/contract'
 import { native } from '@wheelhouse/contract/native/index'
-import { record } from '../../kernel/audit/index.ts'
-import { cookieOf, type RequestFacts, serve } from '../../kernel/http/index.ts'
-import { actorOf, admitExternal, openSession } from '../../kernel/identity/index.ts'
+import { cookieOf, originOf, type RequestFacts, serve } from '../../kernel/http/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import { originOf } from '../origin.ts'
-import { beginFlow, FLOW_MS, ownPath, takeFlow } from './flows.ts'
+import {
+  beginFlow,
+  failureOf,
+  FLOW_MS,
+  loginPage,
+  newOidcSecrets,
+  type OidcFlow,
+  ownPath,
+  signIn,
+  takeFlow,
+} from '../../kernel/sso/index.ts'
 
-const CALLBACK = '/wheelhouse/api/v1/oidc/callback'
+const CALLBACK = native.oidc.callback.path
 const BROWSER = 'wheelhouse_oidc'
 const SESSION = 'wheelhouse_session'
+
+/** What is kept while the browser is at the provider; the provider hands `state` back itself. */
+interface Kept extends Omit<OidcFlow, 'state'> {
+  /** Where the browser goes afterwards; a path of ours. */
+  redirect: string
+}
 
 const nothing = { body: '', contentType: 'text/plain; charset=utf-8' }
 
@@ -20,20 +33,17 @@ export const routes = (kernel: Kernel) => {
 
   return serve('native', native.oidc, {
     async start({ query, request, reply }) {
-      const { flow, browser } = await beginFlow(
-        kernel,
-        `${originOf(kernel, request)}${CALLBACK}`,
-        ownPath(query.redirect),
-      )
-      const target = await provider()
-        .authorizationUrl(flow)
-        .catch((cause: unknown) => {
-          throw new Fault(
-            'EGRESS_FAILED',
-            { issuer: oidc?.issuer },
-            { cause, message: 'The OpenID provider does not answer' },
-          )
-        })
+      const known = provider()
+      const redirectUri = `${originOf(config, request)}${CALLBACK}`
+      const kept: Kept = { redirectUri, redirect: ownPath(query.redirect), ...newOidcSecrets() }
+      const { state, browser } = await beginFlow(kernel, 'oidc callback', kept)
+      const target = await known.authorizationUrl({ ...kept, state }).catch((cause: unknown) => {
+        throw new Fault(
+          'EGRESS_FAILED',
+          { issuer: known.issuer },
+          { cause, message: 'The OpenID provider does not answer' },
+        )
+      })
       reply.cookie(BROWSER, browser, FLOW_MS / 1000)
       reply.header('Location', target)
       reply.header('Cache-Control', 'no-store')
@@ -46,65 +56,35 @@ export const routes = (kernel: Kernel) => {
         return nothing
       }
       provider()
+      const { state = '' } = query
       const browser = cookieOf({ cookie: request.header('cookie') }, BROWSER) ?? ''
-      const flow = await takeFlow(kernel, query.state ?? '', browser)
+      const kept = await takeFlow<Kept>(kernel, 'oidc callback', state, browser)
       reply.cookie(BROWSER, '', 0)
-      if (!flow) return back('/login?error=sso_expired')
-      if (query.error !== undefined)
-        return back(`/login?error=sso_refused&redirect=${encodeURIComponent(flow.redirect)}`)
+      if (!kept) return back(loginPage('sso_expired'))
+      if (query.error !== undefined) return back(loginPage('sso_refused', kept.redirect))
       try {
-        const session = await signIn(kernel, request, flow, query, now)
+        const session = await open(request, { ...kept, state }, query, now)
         reply.cookie(SESSION, session.token, Math.floor((session.expiresAt - now) / 1000))
-        return back(flow.redirect)
+        return back(kept.redirect)
       } catch (error) {
         if (!(error instanceof Fault)) throw error
         log.warn({ err: error, ip: request.ip }, 'A login at the OpenID provider did not end well')
-        const reason = error.code === 'PERM_DISABLED' ? 'sso_disabled' : 'sso_failed'
-        return back(`/login?error=${reason}&redirect=${encodeURIComponent(flow.redirect)}`)
+        return back(loginPage(failureOf(error), kept.redirect))
       }
     },
   })
 
-  async function signIn(
-    { db, authenticator }: Kernel,
+  async function open(
     request: RequestFacts,
-    flow: Parameters<ReturnType<typeof provider>['exchange']>[1],
+    flow: OidcFlow,
     query: Readonly<Record<string, string | undefined>>,
     now: number,
-  ): Promise<{ token: string; expiresAt: number }> {
+  ) {
     const answer = new URL(flow.redirectUri)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) answer.searchParams.set(name, value)
     const claims = await provider().exchange(answer, flow)
-    const session = await db.auth(async (tx) => {
-      const user = await admitExternal(tx, now, claims)
-      const opened = await openSession(tx, now, {
-        tenantId: user.tenantId,
-        principalId: user.userId,
-        kind: 'session',
-        ip: request.ip,
-        userAgent: request.userAgent,
-        lifeMs: config.sessions.ttlMs,
-        idleMs: config.sessions.idleMs,
-      })
-      return { ...opened, tenantId: user.tenantId }
-    })
-    const principal = await authenticator.opaque(session.token)
-    await db.tenant(session.tenantId, (tx) =>
-      record(tx, {
-        at: now,
-        actor: actorOf(principal),
-        verb: 'session.create',
-        resourceKind: 'session',
-        resourceId: session.id,
-        outcome: 'ok',
-        ip: request.ip,
-        userAgent: request.userAgent,
-        requestId: request.id,
-        traceId: request.traceId,
-        metadata: { by: 'oidc', issuer: claims.issuer },
-      }),
-    )
-    return session
+    const { ttlMs, idleMs } = config.sessions
+    return signIn(kernel, now, claims, { kind: 'session', lifeMs: ttlMs, idleMs }, request)
   }
 }
 

@@ -2,10 +2,9 @@ import { Fault } from '@wheelhouse/contract'
 import { native } from '@wheelhouse/contract/native/index'
 import { record } from '../../kernel/audit/index.ts'
 import { type Instant, iso } from '../../kernel/clock/index.ts'
-import { type RequestFacts, serve } from '../../kernel/http/index.ts'
+import { originOf, type RequestFacts, serve } from '../../kernel/http/index.ts'
 import { actorOf, openSession, type Principal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import { originOf } from '../origin.ts'
 import { decideFlow, DEVICE_MS, INTERVAL_MS, pollFlow, startFlow, waitingFlow } from './device-flows.ts'
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -118,7 +117,7 @@ export const routes = (kernel: Kernel) => {
     async startDevice({ body, request, reply, now }) {
       const client = (body.client ?? body.client_id ?? request.userAgent).slice(0, 128)
       const { deviceCode, userCode } = await db.auth((tx) => startFlow(tx, now, codeKey, { client, ip: request.ip }))
-      const uri = `${originOf(kernel, request)}/device`
+      const uri = `${originOf(kernel.config, request)}/device`
       reply.header('Cache-Control', 'no-store')
       return {
         device_code: deviceCode,

@@ -1,9 +1,8 @@
 import { platform } from '@wheelhouse/contract/platform/index'
-import { record } from '../../kernel/audit/index.ts'
 import { iso } from '../../kernel/clock/index.ts'
 import { type RequestFacts, serve } from '../../kernel/http/index.ts'
-import { actorOf, admitExternal, openSession } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
+import { signIn } from '../../kernel/sso/index.ts'
 import { Fault } from '@wheelhouse/contract'
 import { edgeNames, isAdmin, shownRights } from '../edge-names.ts'
 
@@ -51,7 +50,7 @@ export const routes = (kernel: Kernel) => {
   })
 
   async function tradeToken(
-    { oidc, log, authenticator }: Kernel,
+    { oidc, log }: Kernel,
     request: RequestFacts,
     now: number,
   ): Promise<{ token: string; expires: string; subject: string; account: string }> {
@@ -59,40 +58,15 @@ export const routes = (kernel: Kernel) => {
     if (scheme.toLowerCase() !== 'bearer' || token === undefined || !oidc) throw new Fault('AUTH_TOKEN_INVALID')
     try {
       const claims = await oidc.verify(token)
-      const session = await db.auth(async (tx) => {
-        const user = await admitExternal(tx, now, claims)
-        const lifeMs = Math.min(claims.expiresAt - now, USER_TOKEN_MS)
-        if (lifeMs <= 0) throw new Fault('AUTH_TOKEN_EXPIRED')
-        const opened = await openSession(tx, now, {
-          tenantId: user.tenantId,
-          principalId: user.userId,
-          kind: 'user-token',
-          ip: request.ip,
-          userAgent: request.userAgent,
-          lifeMs,
-          // Nothing but its end ends a user token (platform.md §6.4).
-          idleMs: USER_TOKEN_MS,
-        })
-        return { ...opened, tenantId: user.tenantId, userId: user.userId }
-      })
-      const principal = await authenticator.opaque(session.token)
-      const account = await db.tenant(session.tenantId, async (tx) => {
-        await record(tx, {
-          at: now,
-          actor: actorOf(principal),
-          verb: 'session.create',
-          resourceKind: 'session',
-          resourceId: session.id,
-          outcome: 'ok',
-          ip: request.ip,
-          userAgent: request.userAgent,
-          requestId: request.id,
-          traceId: request.traceId,
-          metadata: { by: 'oidc', issuer: claims.issuer },
-        })
-        return identity.accountKey(tx, session.tenantId, session.userId)
-      })
-      return { token: session.token, expires: iso(session.expiresAt), subject: principal.subject, account }
+      const lifeMs = Math.min(claims.expiresAt - now, USER_TOKEN_MS)
+      if (lifeMs <= 0) throw new Fault('AUTH_TOKEN_EXPIRED')
+      // Nothing but its end ends a user token (platform.md §6.4).
+      const life = { kind: 'user-token', lifeMs, idleMs: USER_TOKEN_MS } as const
+      const { token: made, expiresAt, principal } = await signIn(kernel, now, claims, life, request)
+      const account = await db.tenant(principal.tenantId, (tx) =>
+        identity.accountKey(tx, principal.tenantId, principal.id),
+      )
+      return { token: made, expires: iso(expiresAt), subject: principal.subject, account }
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       // The caller learns nothing of why; the operator does (platform.md §3.1).

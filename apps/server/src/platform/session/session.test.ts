@@ -176,7 +176,7 @@ test('audience, issuer and time count, with a minute of leeway; unknown keys are
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const { openOidc } = await import('../../kernel/identity/index.ts')
+  const { openOidc } = await import('../../kernel/sso/index.ts')
   const { openEgress } = await import('../../kernel/egress/index.ts')
   const oidc = openOidc({
     config: {

@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { Fault } from '@wheelhouse/contract'
 import { createRemoteJWKSet, customFetch, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import type { Clock } from '../clock/index.ts'
 import type { Config } from '../config/index.ts'
 import type { Egress } from '../egress/index.ts'
-import type { ExternalClaims } from './external-users.ts'
+import type { ExternalClaims } from '../identity/index.ts'
+import { remembered } from './remembered.ts'
 
 /** The configured OpenID provider (platform.md §7). */
 export interface OidcProvider {
@@ -28,6 +30,12 @@ export interface OidcFlow {
   codeVerifier: string
 }
 
+/** What only we know of a login until the provider has answered. */
+export const newOidcSecrets = (): Pick<OidcFlow, 'nonce' | 'codeVerifier'> => ({
+  nonce: randomBytes(32).toString('base64url'),
+  codeVerifier: randomBytes(32).toString('base64url'),
+})
+
 export interface OidcOptions {
   config: Config['oidc']
   egress: Egress
@@ -37,12 +45,10 @@ export interface OidcOptions {
 const LEEWAY_S = 60
 /** An unknown key id refetches the provider's keys at most this often (platform.md §7). */
 const REFETCH_MS = 30_000
-const DISCOVERY_MS = 10 * 60_000
 
 interface Discovered {
   metadata: client.ServerMetadata
   keys: JWTVerifyGetKey
-  until: number
 }
 
 /** Opens the provider's door; nothing is fetched before the first use. Undefined where none is configured. */
@@ -51,24 +57,16 @@ export function openOidc({ config, egress, clock }: OidcOptions): OidcProvider |
   const uiClientId = config.uiClientId ?? clientId
   if (issuer === undefined || clientId === undefined || uiClientId === undefined) return undefined
   const call = callThrough(egress, new URL(issuer).hostname, config.tlsSkipVerify)
-  let discovered: Promise<Discovered> | undefined
 
-  async function discover(): Promise<Discovered> {
-    const known = await discovered?.catch(() => undefined)
-    if (known && known.until > clock.now()) return known
-    discovered = fetchMetadata()
-    return discovered
-  }
-
-  async function fetchMetadata(): Promise<Discovered> {
+  const discover = remembered(clock, async (): Promise<Discovered> => {
     const reply = await call(`${bare(issuer ?? '')}/.well-known/openid-configuration`)
     const metadata = (await reply.json()) as client.ServerMetadata
     if (!reply.ok || typeof metadata.issuer !== 'string' || bare(metadata.issuer) !== bare(issuer ?? ''))
       throw new Error(`${issuer} is not the issuer of its own discovery document`)
     if (typeof metadata.jwks_uri !== 'string') throw new Error(`${issuer} names no keys`)
     const keys = createRemoteJWKSet(new URL(metadata.jwks_uri), { cooldownDuration: REFETCH_MS, [customFetch]: call })
-    return { metadata, keys, until: clock.now() + DISCOVERY_MS }
-  }
+    return { metadata, keys }
+  })
 
   async function check(token: string): Promise<JWTPayload> {
     const { metadata, keys } = await discover()
@@ -157,6 +155,7 @@ function claimsOf(payload: JWTPayload, groupsClaim: string): ExternalClaims {
   const name = text('name')
   const username = text('preferred_username')
   return {
+    by: 'oidc',
     issuer: bare(String(payload.iss)),
     subject: String(payload.sub),
     emailVerified: payload['email_verified'] === true,
