@@ -34,6 +34,8 @@ export const RATES = {
   // jobs.md §1.4: 50 a second, burst 100, one bucket a tenant
   'jobs-tenant': { limit: 50, windowMs: 1000, burst: 100, by: 'tenant' },
   'jobs-public': { limit: 50, windowMs: 1000, burst: 100, by: 'ip' },
+  // what a SAML provider answers: to judge a hostile answer takes up to a quarter of a second
+  'sso-answer': { limit: 60, windowMs: minute, by: 'ip' },
   // our own console and CLI, which must not live on the documents' smaller budgets (unification §9)
   native: { limit: 1200, windowMs: minute, by: 'principal', headers: true },
   'native-auth': { limit: 20, windowMs: minute, by: 'ip', headers: true },

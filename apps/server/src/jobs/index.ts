@@ -12,6 +12,7 @@ import { routes as packs } from './packs/routes.ts'
 import { routes as policy } from './policy/routes.ts'
 import { routes as schemas } from './schemas/routes.ts'
 import { routes as runs } from './runs/routes.ts'
+import { routes as sso } from './sso/routes.ts'
 import { routes as status } from './status/routes.ts'
 import { routes as stream } from './stream/routes.ts'
 import { routes as traces } from './traces/routes.ts'
@@ -33,6 +34,7 @@ export const jobsRoutes = (kernel: Kernel): Bound[] => [
   ...traces(),
   ...artifacts(kernel),
   ...auth(kernel),
+  ...sso(kernel),
   ...memory(kernel),
   ...policy(kernel),
   ...workflows(),

@@ -27,7 +27,7 @@ import { PolicyEngine } from './policy/index.ts'
 import { type Metrics, openMetrics } from './metrics/index.ts'
 import { openReadiness, type Readiness } from './readiness/index.ts'
 import { openSchedule, retentionTasks, type Schedule } from './schedule/index.ts'
-import { type OidcProvider, openOidc } from './sso/index.ts'
+import { type OidcProvider, openOidc, openSaml, type SamlProvider } from './sso/index.ts'
 import { openTenantConfig, type TenantConfig } from './tenant-config/index.ts'
 import { jobTracer, openTracer, type Tracer } from './traces/index.ts'
 import { openVault, type Vault } from './vault/index.ts'
@@ -75,6 +75,8 @@ export interface Kernel {
   identity: Identity
   /** The OpenID provider; undefined where none is configured. */
   oidc: OidcProvider | undefined
+  /** The SAML provider; undefined where none is configured. */
+  saml: SamlProvider | undefined
   readiness: Readiness
   metrics: Metrics
   /** Takes spans for the configured collector. */
@@ -126,7 +128,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     await schedule.add(task)
   const egress = openEgress(config.egress.allow)
   const accounts = openAccounts({ db, bus, vault, clock })
-  const adminGroups = [config.oidc.adminGroup].filter((name) => name !== undefined)
+  const adminGroups = [config.oidc.adminGroup, config.saml.adminGroup].filter((name) => name !== undefined)
   const rules = { defaultRole: config.oidc.defaultRole, adminGroups }
   const authentication = authenticator(db, clock, rules)
   const identity = openIdentity({ db, clock, vault, bus, accounts, authenticator: authentication, rules, log })
@@ -216,6 +218,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     tokens: openTokens(db, clock, vault, rules),
     identity,
     oidc: openOidc({ config: config.oidc, egress, clock }),
+    saml: await openSaml(config.saml, egress, clock),
     readiness,
     natsUrls: { client: nats.url, webSocket: nats.wsUrl },
     derivedKey: (purpose) => createHmac('sha256', root).update(purpose).digest(),

@@ -12,10 +12,21 @@ const sequence = (...parts: Uint8Array[]): Buffer => der(0x30, ...parts)
 const oid = (...bytes: number[]): Buffer => der(0x06, Buffer.from(bytes))
 const text = (tag: number, value: string): Buffer => der(tag, Buffer.from(value))
 
-/** A certificate for `localhost` and 127.0.0.1 that signs itself, with its key, both PEM; good until 2049. */
-export function selfSigned(): { cert: string; key: string } {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const ecdsaWithSha256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))
+const KINDS = {
+  ec: {
+    pair: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    algorithm: sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)),
+  },
+  rsa: {
+    pair: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    algorithm: sequence(oid(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b), der(0x05)),
+  },
+}
+
+/** A certificate for `localhost` and 127.0.0.1 that signs itself (SHA-256), with its key, both PEM; good until 2049. */
+export function selfSigned(kind: keyof typeof KINDS = 'ec'): { cert: string; key: string } {
+  const { pair, algorithm } = KINDS[kind]
+  const { publicKey, privateKey } = pair()
   const name = sequence(der(0x31, sequence(oid(0x55, 0x04, 0x03), text(0x0c, 'localhost'))))
   const isTrue = der(0x01, Buffer.from([0xff]))
   const names = sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])))
@@ -26,7 +37,7 @@ export function selfSigned(): { cert: string; key: string } {
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1])),
-    ecdsaWithSha256,
+    algorithm,
     name,
     sequence(text(0x17, '200101000000Z'), text(0x17, '491231235959Z')),
     name,
@@ -34,7 +45,7 @@ export function selfSigned(): { cert: string; key: string } {
     der(0xa3, extensions),
   )
   const signature = sign('sha256', body, privateKey)
-  const certificate = sequence(body, ecdsaWithSha256, der(0x03, Buffer.from([0]), signature))
+  const certificate = sequence(body, algorithm, der(0x03, Buffer.from([0]), signature))
   const lines = certificate.toString('base64').replaceAll(/.{1,64}/g, '$&\n')
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${lines}-----END CERTIFICATE-----\n`,

@@ -11,6 +11,7 @@ import { policyBundles } from './policy-bundles.ts'
 import { policy } from './policy.ts'
 import { runs } from './runs.ts'
 import { schemas } from './schemas.ts'
+import { sso } from './sso.ts'
 import { status } from './status.ts'
 import { stream } from './stream.ts'
 import { traces } from './traces.ts'
@@ -29,6 +30,7 @@ export const jobs = {
   traces,
   artifacts,
   auth,
+  sso,
   memory,
   policy,
   policyBundles,

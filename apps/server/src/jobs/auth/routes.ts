@@ -1,5 +1,6 @@
 import { Fault } from '@wheelhouse/contract'
 import { jobs } from '@wheelhouse/contract/jobs/index'
+import { native } from '@wheelhouse/contract/native/index'
 import { iso } from '../../kernel/clock/index.ts'
 import { serve } from '../../kernel/http/index.ts'
 import {
@@ -17,20 +18,35 @@ import { authUser, goDuration, openLogin, serverTenant } from './service.ts'
 
 /** jobs.md §2. */
 export const routes = (kernel: Kernel) => {
-  const { db, clock, config, identity, oidc } = kernel
+  const { db, clock, config, identity, oidc, saml } = kernel
+  // A path alone is right behind any proxy; the whole address is told where we know it.
+  const addressOf = (path: string): string =>
+    config.publicUrl === undefined ? path : `${new URL(config.publicUrl).origin}${path}`
   return serve('jobs', jobs.auth, {
     authConfig: async () => ({
       password_enabled: true,
       user_auth_enabled: true,
-      saml_enabled: false,
-      saml_enterprise: false,
+      saml_enabled: saml !== undefined,
+      // The reference asks for a licence; here it comes with SAML itself.
+      saml_enterprise: saml !== undefined,
+      ...(saml
+        ? {
+            saml_login_url: addressOf(jobs.sso.samlLogin.path),
+            saml_metadata_url: addressOf(jobs.sso.samlMetadata.path),
+          }
+        : {}),
       session_ttl: goDuration(config.sessions.ttlMs),
       require_rbac: true,
       require_principal: false,
       default_tenant: await serverTenant(kernel),
       oidc_enabled: oidc !== undefined,
       ...(oidc
-        ? { oidc_issuer: oidc.issuer, oidc_client_id: oidc.clientId, oidc_scopes: ['openid', 'profile', 'email'] }
+        ? {
+            oidc_issuer: oidc.issuer,
+            oidc_login_url: addressOf(native.oidc.start.path),
+            oidc_client_id: oidc.clientId,
+            oidc_scopes: ['openid', 'profile', 'email'],
+          }
         : {}),
     }),
 

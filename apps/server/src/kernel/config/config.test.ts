@@ -125,6 +125,12 @@ describe('values', () => {
     [{ DATABASE_URL: 'mysql://u:hunter2@h/d' }, /DATABASE_URL must be text that matches/],
     [{ OIDC_ISSUER: 'ftp://id.example' }, /an http or https address/],
     [{ OIDC_ISSUER: 'id.example' }, /oidc.issuer needs oidc.clientId/],
+    [{ WHEELHOUSE_SAML_METADATA: 'none.xml' }, /saml: .*none.xml does not exist/],
+    [{ WHEELHOUSE_SAML_METADATA: 'http://id.example/metadata' }, /saml.metadata must be fetched over https/],
+    [{ WHEELHOUSE_SAML_METADATA: 'https://id.example/m', WHEELHOUSE_SAML_CERTIFICATE: 'idp.pem' }, /one or the other/],
+    [{ WHEELHOUSE_SAML_ENTRY_POINT: 'https://id.example/sso' }, /saml.certificate and saml.issuer go together/],
+    [{ WHEELHOUSE_SAML_ENTRY_POINT: 'id.example' }, /WHEELHOUSE_SAML_ENTRY_POINT must be text that matches/],
+    [{ WHEELHOUSE_SAML_METADATE: 'x' }, /did you mean WHEELHOUSE_SAML_METADATA/],
     [{ WHEELHOUSE_TLS_CERT: '/none.pem' }, /tls.cert and tls.key go together/],
     [{ WHEELHOUSE_GRPC_PORT: '8080' }, /port and grpcPort are both 8080/],
   ])('%o are refused', (env, problem) => {
@@ -144,6 +150,13 @@ describe('values', () => {
     const config = load({ CORDUM_SESSION_TTL: '', WHEELHOUSE_RETENTION_EVENTS_MS: '90d' })
     expect(config.sessions.ttlMs).toBe(5_400_000)
     expect(config.retention).toMatchObject({ logsMs: 86_400_000, eventsMs: 7_776_000_000 })
+  })
+
+  test('that are a file or an address are the one or the other', () => {
+    writeFileSync(join(cwd, 'idp.xml'), '')
+    expect(load({ WHEELHOUSE_SAML_METADATA: 'idp.xml' }).saml.metadata).toBe(join(cwd, 'idp.xml'))
+    const address = 'https://id.example/metadata/'
+    expect(load({ WHEELHOUSE_SAML_METADATA: address }).saml.metadata).toBe(address)
   })
 
   test('0 takes free ports, also for several listeners', () => {

@@ -2,3 +2,4 @@ export { ConfigError, explainConfig, loadConfig, type Explained, type Source, ty
 export { configReference, printConfig } from './print.ts'
 export type { Config } from './schema.ts'
 export { LOCAL_AGENT_VARIABLES } from './settings.ts'
+export { isAddress } from './values.ts'

@@ -12,7 +12,7 @@ import {
   SETTINGS,
   type Setting,
 } from './settings.ts'
-import { parseValue } from './values.ts'
+import { isAddress, parseValue } from './values.ts'
 
 export interface Surroundings {
   /** Arguments after the program's name. */
@@ -171,6 +171,7 @@ function contradictions(config: Config): string[] {
   }
   const { issuer, clientId, uiClientId } = config.oidc
   if (issuer && !clientId && !uiClientId) problems.push('oidc.issuer needs oidc.clientId or oidc.uiClientId')
+  problems.push(...samlContradictions(config.saml))
   const ports = ['port', 'grpcPort', 'natsPort', 'natsWsPort', 'fleetPort', 'jobsPort', 'extensionsPort'] as const
   const unused = config.natsUrl ? ['natsPort', 'natsWsPort'] : []
   const taken = new Map<number, string>()
@@ -180,6 +181,25 @@ function contradictions(config: Config): string[] {
     if (taken.has(port)) problems.push(`${taken.get(port)} and ${name} are both ${port}`)
     taken.set(port, name)
   }
+  return problems
+}
+
+/** Hosts that are this machine, whose answers nobody changes on the way. */
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+const isSafe = (address: string): boolean =>
+  URL.canParse(address) && (new URL(address).protocol === 'https:' || LOOPBACK.has(new URL(address).hostname))
+
+function samlContradictions({ metadata, entryPoint, certificate, issuer }: Config['saml']): string[] {
+  const problems: string[] = []
+  if (metadata && (entryPoint || certificate))
+    problems.push('saml.metadata says what saml.entryPoint and saml.certificate would: give one or the other')
+  else if ((entryPoint || certificate) && !(entryPoint && certificate && issuer))
+    problems.push('saml.entryPoint, saml.certificate and saml.issuer go together')
+  const files = [metadata && isAddress(metadata) ? undefined : metadata, certificate]
+  for (const path of files) if (path && !existsSync(path)) problems.push(`saml: ${path} does not exist`)
+  // Whoever changed it could sign in as anybody.
+  if (metadata && isAddress(metadata) && !isSafe(metadata)) problems.push('saml.metadata must be fetched over https')
   return problems
 }
 

@@ -9,8 +9,8 @@ export interface SettingNotes {
   synonyms?: readonly string[]
   /** Never printed. */
   secret?: true
-  /** How text becomes a value: `url` adds a missing `https://`, `duration` reads `24h`, `90s`, `7d` into milliseconds, `path` is resolved against the working folder. */
-  kind?: 'url' | 'duration' | 'path'
+  /** How text becomes a value: `url` adds a missing `https://`, `duration` reads `24h`, `90s`, `7d` into milliseconds, `path` is resolved against the working folder, `path-or-url` too unless it is an http or https address. */
+  kind?: 'url' | 'duration' | 'path' | 'path-or-url'
 }
 
 const HOUR = 3_600_000
@@ -173,7 +173,7 @@ export const ConfigSchema = Type.Object({
     allow: list('Host names, addresses or CIDR ranges in private networks that outbound calls may reach.'),
   }),
   oidc: Type.Object({
-    issuer: optionalText('OpenID provider; absent = no single sign-on.', { kind: 'url', synonyms: ['OIDC_ISSUER'] }),
+    issuer: optionalText('OpenID provider; absent = none.', { kind: 'url', synonyms: ['OIDC_ISSUER'] }),
     clientId: optionalText('Client of API and CLI at the provider.', { synonyms: ['OIDC_CLIENTID'] }),
     clientSecret: optionalText('Its secret, when it has one.', { synonyms: ['OIDC_CLIENTSECRET'], secret: true }),
     uiClientId: optionalText('Client of the console; default: `oidc.clientId`.', { synonyms: ['OIDC_UICLIENTID'] }),
@@ -184,6 +184,33 @@ export const ConfigSchema = Type.Object({
     tlsSkipVerify: flag('Do not check the provider’s certificate. For tests alone.', false, {
       synonyms: ['OIDC_TLS_SKIP_VERIFY'],
     }),
+  }),
+  saml: Type.Object({
+    metadata: optionalText(
+      'What the SAML provider says of itself: a file, or the https address to fetch it from. Absent, and no `saml.entryPoint`: no SAML.',
+      { kind: 'path-or-url' },
+    ),
+    entryPoint: optionalText('In place of metadata: where the provider takes requests (HTTP-Redirect).', {
+      pattern: '^https?://',
+    }),
+    certificate: optionalText('In place of metadata: the certificates that the provider signs with (PEM file).', {
+      kind: 'path',
+    }),
+    issuer: optionalText('Entity ID of the provider; needed without metadata, or where they describe several.'),
+    entityId: optionalText(
+      'Our own entity ID. Default: the address of our metadata, `/api/v1/auth/sso/saml/metadata`.',
+    ),
+    userIdAttribute: optionalText(
+      'Attribute that names a user for good. Default: the NameID, which must not be transient.',
+    ),
+    emailAttribute: text('Attribute that holds a user’s e-mail address.', { default: 'email' }),
+    nameAttribute: text('Attribute that holds a user’s name as it is shown.', { default: 'displayName' }),
+    groupsAttribute: text('Attribute that holds the names of a user’s groups or roles.', { default: 'groups' }),
+    adminGroup: optionalText('Members of this group become administrators.'),
+    trustEmail: flag(
+      'The provider vouches for addresses: who comes with the address of a user here is that user.',
+      false,
+    ),
   }),
   naming: Type.Object({
     product: text('Name of the product as pages show it.', { default: 'Wheelhouse' }),

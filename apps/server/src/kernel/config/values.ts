@@ -33,13 +33,16 @@ function fromText({ schema }: Setting, given: unknown, cwd: string): unknown {
   if (typeof given !== 'string') return given
   const type = 'type' in schema ? schema.type : 'string'
   if (schema.kind === 'duration') return milliseconds(given)
-  if (schema.kind === 'path') return resolve(cwd, given)
+  if (schema.kind === 'path' || (schema.kind === 'path-or-url' && !isAddress(given))) return resolve(cwd, given)
   if (schema.kind === 'url') return url(given)
   if (type === 'integer' || type === 'number') return /^-?\d+(\.\d+)?$/.test(given.trim()) ? Number(given) : undefined
   if (type === 'boolean') return truth(given)
   if (type === 'array') return given.split(',').flatMap((part) => part.trim() || [])
   return given
 }
+
+/** Whether a setting of kind `path-or-url` is an address. */
+export const isAddress = (text: string): boolean => /^https?:\/\//i.test(text)
 
 function milliseconds(text: string): number | undefined {
   const [whole] = /^(\d+(ms|s|m|h|d))+$|^\d+$/.exec(text.trim()) ?? []

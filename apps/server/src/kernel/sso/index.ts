@@ -1,4 +1,6 @@
-export { beginFlow, FLOW_MS, takeFlow } from './flows.ts'
+export { beginFlow, FLOW_MS, handOn, takeFlow, takeUnseen } from './flows.ts'
 export { newOidcSecrets, type OidcFlow, type OidcProvider, openOidc } from './oidc.ts'
-export { ownPath } from './own-path.ts'
+export { ownPage, ownPath } from './own-path.ts'
+export { newRequest, type SamlAnswer, type SamlProvider, type SamlRequest, type SamlSelf } from './saml-exchange.ts'
+export { openSaml } from './saml.ts'
 export { failureOf, loginPage, signIn } from './sign-in.ts'

@@ -7,3 +7,19 @@ export function ownPath(given: string | undefined, origin?: string): string {
   const isOurs = url.origin === 'http://here.invalid' && !url.pathname.startsWith('//')
   return isOurs ? `${url.pathname}${url.search}${url.hash}` : '/'
 }
+
+/** Where our endpoints are, whatever the surface. */
+const ENDPOINTS = /^\/((platform|fleet|release|jobs)\/)?(api|wheelhouse|ws|health|metrics)(\/|$)/
+
+/**
+ * The same for what a token is put behind: a page, and no endpoint. An endpoint may redirect, and a fragment goes along; or answer with what
+ * somebody uploaded, which could read it.
+ */
+export function ownPage(given: string | undefined, origin?: string): string {
+  const path = ownPath(given, origin)
+  try {
+    return ENDPOINTS.test(decodeURIComponent(new URL(path, 'http://here.invalid').pathname)) ? '/' : path
+  } catch {
+    return '/'
+  }
+}
