@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FORMS, launch, themedViolations, violations } from '../apps/console/browser.ts'
+import { type SamlIdp, startIdp } from '../apps/server/src/testing/saml.ts'
 import { jobsPages } from './console-jobs.ts'
+import { metadataFile, singleSignOn } from './console-sso.ts'
 import { processesBelow, type ServerProcess, startServer, until } from './server-process.ts'
 
 const PAGES = [
@@ -38,6 +40,7 @@ const SECOND = { username: 'ada', password: 'Second-person-1!' }
 let home: string
 let server: ServerProcess
 let browser: Browser
+let idp: SamlIdp
 
 async function api(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
   const response = await fetch(`${server.connection.url}${path}`, {
@@ -102,7 +105,12 @@ describe('the console on a real installation', () => {
   beforeAll(async () => {
     home = realpathSync(mkdtempSync(join(tmpdir(), 'wh-console-')))
     browser = await launch()
-    server = await startServer(join(home, 'data'), { WHEELHOUSE_RATE_LIMITS_SCALE: '100' })
+    idp = await startIdp('localhost')
+    server = await startServer(join(home, 'data'), {
+      WHEELHOUSE_RATE_LIMITS_SCALE: '100',
+      ...metadataFile(idp, join(home, 'idp.xml')),
+    })
+    idp.meet(`${server.connection.url}/api/v1/auth/sso/saml/metadata`)
     await until('the machine itself is in the fleet', async () => {
       const { instances } = await api('GET', '/api/v1/instances')
       return (instances as { status: string }[]).some(({ status }) => status === 'RUNNING')
@@ -111,6 +119,7 @@ describe('the console on a real installation', () => {
   })
   afterAll(async () => {
     await browser?.close()
+    await idp?.close()
     server?.process.kill('SIGTERM')
     await server?.ended
     await until('no process is left', () => processesBelow(home).length === 0)
@@ -169,6 +178,8 @@ describe('the console on a real installation', () => {
     })
     await ada.close()
   })
+
+  singleSignOn(() => ({ browser, idp, url: server.connection.url }))
 
   jobsPages(() => ({ admin, url: server.connection.url, api, open: (path) => open(admin, path, 'light') }))
 

@@ -15,6 +15,8 @@ export interface AuthConfig {
   oidc_enabled?: boolean
   oidc_issuer?: string
   oidc_login_url?: string
+  saml_enabled?: boolean
+  saml_login_url?: string
 }
 
 export interface Instance {

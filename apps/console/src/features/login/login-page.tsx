@@ -1,5 +1,4 @@
 import { useRouter } from '@tanstack/react-router'
-import { KeyRound } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { failureOf } from '../../api/failure.ts'
 import { useAuthConfig, useSession, useSignIn } from '../../api/session.ts'
@@ -10,6 +9,8 @@ import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Field, TextInput } from '../../ui/form.tsx'
 import { ErrorState } from '../../ui/states.tsx'
+import { providerFailure } from './provider-failure.ts'
+import { Providers } from './providers.tsx'
 import { safeReturn } from './safe-return.ts'
 
 /** Signing in with a name and a password, or through the identity provider. */
@@ -24,9 +25,9 @@ export function LoginPage() {
   const [password, setPassword] = useState('')
   const [tenant, setTenant] = useState('')
   const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<string>()
+  const [error, setError] = useState(() => providerFailure(url['error']))
   // As it was asked for: the address changes before this page is gone.
-  const [back] = useState(() => safeReturn(url['to']))
+  const [back] = useState(() => safeReturn(url['to'] ?? url['redirect']))
 
   const signedIn = Boolean(session.data)
   useEffect(() => {
@@ -123,32 +124,11 @@ export function LoginPage() {
                   </Button>
                 </>
               )}
-              {config.data?.oidc_enabled && config.data.oidc_login_url && (
-                <Button
-                  icon={KeyRound}
-                  tone={passwords ? 'plain' : 'primary'}
-                  className="w-full"
-                  onClick={() => {
-                    const target = new URL(config.data.oidc_login_url ?? '', location.origin)
-                    target.searchParams.set('redirect', back)
-                    location.assign(target)
-                  }}
-                >
-                  Sign in with {issuerName(config.data.oidc_issuer)}
-                </Button>
-              )}
+              <Providers config={config.data} back={back} primary={!passwords} />
             </form>
           )}
         </section>
       </div>
     </main>
   )
-}
-
-function issuerName(issuer: string | undefined): string {
-  try {
-    return issuer ? new URL(issuer).host : 'your identity provider'
-  } catch {
-    return 'your identity provider'
-  }
 }
