@@ -5,6 +5,7 @@ import { asEngine, type Ground } from './ground.ts'
 import { Ends, follow, post, startWorker } from './job-life.ts'
 import { oneByOne, perThing, used, usedText } from './load.ts'
 import { type Figure, median, ms, perSecond } from './report.ts'
+import { asOtherTenant } from './tenant.ts'
 
 const TOPIC = 'job.bench.fair'
 const WAITING = 100_000
@@ -43,9 +44,10 @@ async function clone(client: pg.PoolClient, id: string): Promise<void> {
   }
 }
 
-/** Another key of the tenant whose key has 100,000 jobs waiting: what it waits, and what the backlog's own pace is. */
+/** Where a tenant has 100,000 jobs waiting: what a job of another of its keys and one of another tenant wait, and the backlog's own pace. */
 export async function fairFigures(ground: Ground): Promise<Figure[]> {
   const quiet = await makeKey(ground, 'bench quiet key', { pub: [], sub: [] })
+  const other = await asOtherTenant(ground)
   const submit = (key: string): Promise<string> =>
     post(`${ground.url}/api/v1/jobs`, { prompt: 'work', topic: TOPIC }, key)
 
@@ -56,20 +58,23 @@ export async function fairFigures(ground: Ground): Promise<Figure[]> {
         (await client.query<{ n: string }>(`select count(*) as n from job_queue where topic = '${TOPIC}'`)).rows[0]?.n,
       )
     const ends = new Ends()
-    const socket = await follow(ground, ends)
-    let worker: Awaited<ReturnType<typeof startWorker>> | undefined
+    const sockets = [await follow(ground, ends), await follow(other, ends)]
+    const workers: Awaited<ReturnType<typeof startWorker>>[] = []
     try {
-      worker = await startWorker(ground, { id: 'bench-fair', topic: TOPIC, slots: SLOTS })
-      const one = async (): Promise<void> => ends.wait(await submit(quiet))
+      workers.push(await startWorker(ground, { id: 'bench-fair', topic: TOPIC, slots: SLOTS }))
+      workers.push(await startWorker(other, { id: 'bench-other', topic: TOPIC, slots: SLOTS }))
+      const waits = async (key: string): Promise<number> => {
+        const one = async (): Promise<void> => ends.wait(await submit(key))
+        await oneByOne(20, one)
+        return median(await oneByOne(LONE, one))
+      }
       await ends.wait(noisy)
-      await oneByOne(20, one)
-      const alone = median(await oneByOne(LONE, one))
+      const alone = { key: await waits(quiet), tenant: await waits(other.apiKey) }
 
       const model = await post(`${ground.url}/api/v1/jobs`, { prompt: 'work', topic: `${TOPIC}.model` }, ground.apiKey)
       await clone(client, model)
-      await oneByOne(5, one)
-      const beside = median(await oneByOne(LONE, one))
-      socket.close()
+      const beside = { key: await waits(quiet), tenant: await waits(other.apiKey) }
+      for (const socket of sockets) socket.close()
 
       const before = { at: performance.now(), waiting: await waiting(), used: await used(ground) }
       await pause(MEASURE_MS)
@@ -80,15 +85,23 @@ export async function fairFigures(ground: Ground): Promise<Figure[]> {
         {
           section: 'Fair turns',
           name: `one job of another key while ${WAITING.toLocaleString('en')} jobs of a key wait for the same ${SLOTS} slots, p50`,
-          ours: ms(beside),
-          beside: `${ms(alone)}: the same key when nothing waits`,
-          ratio: beside / alone,
+          ours: ms(beside.key),
+          beside: `${ms(alone.key)}: the same key when nothing waits`,
+          ratio: beside.key / alone.key,
+        },
+        {
+          section: 'Fair turns',
+          name: 'one job of another tenant with a worker of its own meanwhile, p50',
+          ours: ms(beside.tenant),
+          beside: `${ms(alone.tenant)}: the same tenant when nothing waits`,
+          ratio: beside.tenant / alone.tenant,
+          bar: { atMost: 2 },
           note: `The backlog itself: ${perSecond(rate)}. CPU of one job: ${usedText(cpu)}.`,
         },
       ]
     } finally {
-      socket.close()
-      worker?.disconnect()
+      for (const socket of sockets) socket.close()
+      for (const worker of workers) worker.disconnect()
       await client.query('delete from job_queue where topic = $1', [TOPIC]).catch(() => undefined)
     }
   })

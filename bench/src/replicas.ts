@@ -3,8 +3,9 @@ import { ENDED, startWorker, submitLife, throughput } from './job-life.ts'
 import { perThing, used, usedText } from './load.ts'
 import { type Figure, perSecond } from './report.ts'
 
-const JOBS = 6_000
-const WARM = 2_000
+const JOBS = 10_000
+/** As many for the second server as it takes to be as warm as the first. */
+const WARM = 10_000
 
 /** The same jobs with one server, then with two on the same database and bus: what a job costs, and that none runs twice. */
 export async function replicaFigures(ground: Ground): Promise<Figure[]> {
