@@ -25,9 +25,28 @@ export async function fill(ground: Ground, from: number, to: number): Promise<vo
   await ground.pool.query('analyze jobs')
 }
 
+/** As many jobs that wait, for a pool that nobody serves. */
+async function fillWaiting(ground: Ground, from: number, to: number): Promise<void> {
+  await asEngine(ground, async (client) => {
+    await client.query(
+      `insert into jobs (tenant_id, id, trace_id, topic, updated_us, created_at, request, principal_id, principal_hash, decision_id)
+       select tenant_id, 'waits-' || n, 'waits', 'job.bench.waits', updated_us + n, created_at, request, principal_id, principal_hash, decision_id
+         from jobs, generate_series($1::int, $2::int) as n where id = 'bench-1'`,
+      [from, to],
+    )
+    await client.query(
+      `insert into job_queue (tenant_id, id, pool, priority, n, state, timeout_ms, topic, principal_id)
+       select tenant_id, id, 'nobody', 2, updated_us, 'ready', 1000, topic, principal_id from jobs j
+        where topic = 'job.bench.waits' and not exists (select from job_queue q where q.tenant_id = j.tenant_id and q.id = j.id)`,
+    )
+  })
+  await ground.pool.query('analyze job_queue')
+}
+
 const PAGES: readonly { name: string; path: string }[] = [
   { name: 'first page of jobs', path: '/api/v1/jobs?limit=50' },
   { name: 'by state', path: '/api/v1/jobs?limit=50&state=FAILED' },
+  { name: 'those that wait (1,000, then 100,000)', path: '/api/v1/jobs?limit=50&state=PENDING' },
   { name: 'by a topic that has two', path: '/api/v1/jobs?limit=50&topic=job.bench.rare' },
   { name: 'by a team that has none', path: '/api/v1/jobs?limit=50&team=nobody' },
   { name: 'by a trace', path: '/api/v1/jobs?limit=50&trace_id=trace-7' },
@@ -44,8 +63,10 @@ export async function listFigures(ground: Ground): Promise<Figure[]> {
     return found
   }
   await fill(ground, 1, 1_000)
+  await fillWaiting(ground, 1, 1_000)
   const small = await measure()
   for (let n = 1_000; n < 1_000_000; n += 111_000) await fill(ground, n + 1, Math.min(n + 111_000, 1_000_000))
+  await fillWaiting(ground, 1_001, 100_000)
   const large = await measure()
   return PAGES.map(({ name }, index) => {
     const [many = 0, few = 0] = [large[index], small[index]]

@@ -49,12 +49,23 @@ const QUEUE_STATES: Readonly<Partial<Record<JobState, readonly QueueState[]>>> =
 
 const TROUBLED: readonly JobState[] = ['failed', 'cancelled', 'timed_out', 'denied']
 
-/** Ended jobs by state. The troubled ones have an index of their own, which a prepared statement uses only when it names them in so many words. */
+/** In so many words: a prepared statement uses an index of some states only when it names them. */
+const among = (column: Statement, states: readonly string[]): Statement =>
+  sql`${column} in (${sql.join(states.map((state) => sql.lit(state)))})`
+
+/** Ended jobs by state; the troubled ones have an index of their own. */
 function endedIn(states: readonly JobState[]): Statement {
   const [only] = states
   const these = states.length === 1 ? sql`j.state = ${only}` : sql`j.state = any(${[...states]}::text[])`
   if (!states.every((state) => TROUBLED.includes(state))) return these
-  return sql`${these} and j.state in (${sql.join(TROUBLED.map((state) => sql.lit(state)))})`
+  return sql`${these} and ${among(sql`j.state`, TROUBLED)}`
+}
+
+/** Jobs that have not ended, by what their queue rows say: of those that wait there may be a million, of the others there are few. */
+function livingIn(states: readonly QueueState[]): Statement {
+  const waits = states.some((state) => QUEUE_STATES.pending?.includes(state))
+  if (waits) return sql`j.state = 'open' and ${among(sql`q.state`, states)}`
+  return sql`j.state = 'open' and j.id = any(array(select l.id from job_queue l where ${among(sql`l.state`, states)}))`
 }
 
 /** Jobs, the most recently changed first; at most `limit`. */
@@ -65,19 +76,12 @@ export async function findJobs(tx: Tx, filter: JobFilter, limit: number): Promis
   if (filter.upTo !== undefined) where.push(sql`j.updated_us <= ${filter.upTo}`)
   if (filter.topic !== undefined) where.push(sql`j.topic = ${filter.topic}`)
   if (filter.traceId !== undefined) where.push(sql`j.trace_id = ${filter.traceId}`)
-  if (filter.team !== undefined) where.push(sql`j.request -> 'env' ->> 'team_id' = ${filter.team}`)
+  if (filter.team !== undefined) where.push(sql`j.team_id = ${filter.team}`)
   const ended = (filter.states ?? []).filter((state) => QUEUE_STATES[state] === undefined)
   const living = (filter.states ?? []).flatMap((state) => QUEUE_STATES[state] ?? [])
-  if (filter.states !== undefined) {
-    // A living job is found by its queue row, of which there are few; one that has ended by its own state.
-    where.push(living.length > 0 ? sql`j.state = 'open' and j.id in (select id from live)` : endedIn(ended))
-  }
-  const live =
-    living.length > 0
-      ? sql`with live as materialized (select id from job_queue where state = any(${living}::text[]))`
-      : sql``
+  if (filter.states !== undefined) where.push(living.length > 0 ? livingIn(living) : endedIn(ended))
   return tx.many<RecordRow>(sql`
-    ${live} select ${columns} from jobs j ${joined} where ${sql.join(where, sql` and `)} order by j.updated_us desc limit ${limit}`)
+    select ${columns} from jobs j ${joined} where ${sql.join(where, sql` and `)} order by j.updated_us desc limit ${limit}`)
 }
 
 /** The jobs of one trace in the order of their making; at most 1,000. */
