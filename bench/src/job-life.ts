@@ -14,7 +14,8 @@ const JOBS = 10_000
 const CALLERS = 500
 const JOBS_64 = 3_000
 const LONE = 300
-const WARM = 100
+/** As many as it takes until a lone job takes no less time than the one before it. */
+const WARM = 1_000
 const LIFE_WITHIN_MS = 60_000
 const LOOK_MS = 20
 

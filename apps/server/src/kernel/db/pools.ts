@@ -56,8 +56,9 @@ function pool(options: DbOptions, role: string, max: number, settings = ''): pg.
   return made
 }
 
-/** How long the engine's connections keep a plan. */
-const PLANS_MS = 1000
+/** How long the engine's connections keep a plan, and those of requests: a table may have grown from nothing since. */
+const ENGINE_PLANS_MS = 1000
+const TENANT_PLANS_MS = 10_000
 
 /** Opens the pools; does not connect before the first use. */
 export function openDb(options: DbOptions): Db {
@@ -77,17 +78,19 @@ export function openDb(options: DbOptions): Db {
   /** When the plans of a connection were last thrown away. */
   const plannedAt = new WeakMap<pg.PoolClient, number>()
 
-  /** A connection of the engine, whose plans are no older than a second: a table may have grown from nothing since. */
-  async function engineClient(): Promise<pg.PoolClient> {
-    const client = await engines.connect()
+  /** A connection whose plans are no older than that. */
+  async function connect(from: pg.Pool, plansMs: number): Promise<pg.PoolClient> {
+    const client = await from.connect()
     const now = performance.now()
-    if (now - (plannedAt.get(client) ?? 0) > PLANS_MS) {
+    if (now - (plannedAt.get(client) ?? 0) > plansMs) {
       plannedAt.set(client, now)
       // On its way with the next statement; it fails with the connection alone.
       client.query('DISCARD PLANS').catch(() => undefined)
     }
     return client
   }
+  const engineClient = (): Promise<pg.PoolClient> => connect(engines, ENGINE_PLANS_MS)
+  const tenantClient = (): Promise<pg.PoolClient> => connect(tenants, TENANT_PLANS_MS)
 
   async function engineQuery<T extends pg.QueryResultRow>(
     text: string,
@@ -161,9 +164,7 @@ export function openDb(options: DbOptions): Db {
   return {
     tenant(tenantId, work) {
       if (!UUID.test(tenantId)) throw new Error('A tenant id must be a uuid')
-      return once(() =>
-        transact(() => tenants.connect(), `BEGIN; SET LOCAL app.tenant = '${tenantId}'`, tenantId, work),
-      )
+      return once(() => transact(tenantClient, `BEGIN; SET LOCAL app.tenant = '${tenantId}'`, tenantId, work))
     },
     engine: (work) => once(() => transact(engineClient, 'BEGIN', '', work)),
     engineQuery: <T extends pg.QueryResultRow>(text: string, values: readonly unknown[]) =>
