@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { agentFigures } from './agents.ts'
 import { startBare } from './bare.ts'
-import { layGround } from './ground.ts'
+import { type Ground, layGround } from './ground.ts'
 import { fairFigures } from './fair.ts'
 import { flatFigures } from './flat.ts'
 import { ingestFigures } from './ingest.ts'
@@ -37,7 +37,22 @@ const SECTIONS = [
   'what-if',
 ]
 
-/** `npm run bench`: every section on one ground, then the table. `-- --only submit,job-life` runs some and writes nothing. */
+/** Of the table's file: what people wrote about it, which stays. */
+const PROSE = '## What limits them'
+
+function proseOf(file: string): string {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
+  const from = text.indexOf(PROSE)
+  return from < 0 ? '' : `\n${text.slice(from)}`
+}
+
+/** Where it counts how much is stored, nothing of other sections may be. */
+async function onItsOwn(measure: (ground: Ground) => Promise<Figure[]>): Promise<Figure[]> {
+  const ground = await layGround()
+  return measure(ground).finally(() => ground.stop())
+}
+
+/** `npm run bench`: every section but two on one ground, then the table. `-- --only submit,job-life` runs some and writes nothing. */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: 'string' }, profile: { type: 'string' } } })
   const chosen = values.only?.split(',') ?? SECTIONS
@@ -77,14 +92,14 @@ async function main(): Promise<void> {
     await section('fan-out', () => fanOutFigures(ground))
     await section('fair', () => fairFigures(ground))
     await section('sockets', () => socketFigures(ground))
-    await section('flat', () => flatFigures(ground))
     figures.push(...policyFigures(submitCpuUs))
     await section('ingest', async () => {
       const kernel = await secondKernel(ground)
       return ingestFigures(ground, kernel).finally(() => kernel.close())
     })
     await section('agents', () => agentFigures(ground, [1000, 10_000]))
-    await section('lists', () => listFigures(ground))
+    await section('lists', () => onItsOwn(listFigures))
+    await section('flat', () => onItsOwn(flatFigures))
     await section('what-if', () => whatIfFigures(ground))
     figures.push(...(await startFigures(ground, fresh)))
     const { rows } = await ground.pool.query<{ version: string }>('select version()')
@@ -94,7 +109,7 @@ async function main(): Promise<void> {
       tookMs: performance.now() - began,
     })
     console.log(table)
-    if (values.only === undefined) writeFileSync(TABLE, `${table}\n`)
+    if (values.only === undefined) writeFileSync(TABLE, `${table.trimEnd()}\n${proseOf(TABLE)}`)
   } finally {
     await ground.stop()
   }
