@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openReplica, openWorld, type World } from '../../testing/world.ts'
+import type { Tx } from '../db/index.ts'
 import type { Kernel } from '../kernel.ts'
 import { publish } from './index.ts'
 
@@ -19,6 +20,15 @@ async function settled(): Promise<void> {
   await replica.bus.ping()
   await world.kernel.bus.ping()
 }
+
+const registered = (tx: Tx, id: string): Promise<string> =>
+  publish(tx, {
+    type: 'target.registered',
+    resource: { kind: 'target', id },
+    actor: { kind: 'system', id: 'test', name: 'test', onBehalfOf: [] },
+    data: {},
+    at: world.kernel.clock.now(),
+  })
 
 test('every replica shows a packet once to its own sockets, the one that it comes from without the bus', async () => {
   const shown: Record<'here' | 'there', string[]> = { here: [], there: [] }
@@ -57,16 +67,8 @@ test('every replica hears each sealed event once and in order, whichever of them
   await settled()
   const written = Array.from({ length: 20 }, (_, n) => `target-${n}`)
   for (const [n, id] of written.entries()) {
-    const { db, clock, events } = n % 2 === 0 ? world.kernel : replica
-    await db.tenant(world.a.id, (tx) =>
-      publish(tx, {
-        type: 'target.registered',
-        resource: { kind: 'target', id },
-        actor: { kind: 'system', id: 'test', name: 'test', onBehalfOf: [] },
-        data: {},
-        at: clock.now(),
-      }),
-    )
+    const { db, events } = n % 2 === 0 ? world.kernel : replica
+    await db.tenant(world.a.id, (tx) => registered(tx, id))
     events.wake()
   }
   await expect.poll(() => [heard.here.length, heard.there.length], { timeout: 10_000 }).toEqual([20, 20])
@@ -90,4 +92,22 @@ test('live news of a tenant reaches every replica once, and no other tenant', as
   await settled()
   expect(heard).toHaveLength(2)
   for (const each of leave) each()
+})
+
+test('an event that is committed long after later ones were sealed is sealed too', async () => {
+  const { db, events } = world.kernel
+  const heard: string[] = []
+  const leave = events.follow(world.b.id, ({ resource }) => void heard.push(resource.id))
+  await db.tenant(world.b.id, async (tx) => {
+    await registered(tx, 'late')
+    // More than a look goes back.
+    await db.tenant(world.b.id, async (other) => {
+      for (let n = 0; n < 1500; n += 1) await registered(other, 'early')
+    })
+    events.wake()
+    await expect.poll(() => heard.filter((id) => id === 'early').length, { timeout: 20_000 }).toBe(1500)
+    expect(heard).not.toContain('late')
+  })
+  await expect.poll(() => heard.filter((id) => id === 'late'), { timeout: 10_000 }).toEqual(['late'])
+  leave()
 })

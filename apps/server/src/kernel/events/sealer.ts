@@ -9,6 +9,11 @@ const BATCH = 1000
 /** Long enough that sealing does not fight with the commits of a job that is under way, too short for anyone who watches. */
 const GATHER_MS = 15
 const SWEEP_MS = 1000
+/**
+ * A look begins so many numbers before the last row that was sealed: what lies further back was mostly sealed and removed, but is still
+ * walked over until it is vacuumed. A transaction that took its number before and commits after is met by the sweep, which looks at all.
+ */
+const LOOK_BACK = 1000
 const ELECTION_RETRY_MS = 2000
 const LOCK = 7_101_924
 
@@ -60,11 +65,16 @@ export function startSealer(options: SealerOptions): Sealer {
   async function reign(): Promise<void> {
     const heads: Heads = new Map()
     let full = false
+    let sealedTo = 0
+    let sweptAt = -Infinity
     while (!stopping.signal.aborted && reigns()) {
       woken = false
       // A burst is sealed together, and the first of a few jobs is on its way before its rows are sealed.
       if (!full) await pause(GATHER_MS, stopping.signal).catch(() => undefined)
-      const sealed = await sealBatch(db, heads)
+      const sweeps = performance.now() - sweptAt >= SWEEP_MS
+      if (sweeps) sweptAt = performance.now()
+      const sealed = await sealBatch(db, heads, sweeps ? 0 : sealedTo - LOOK_BACK)
+      sealedTo = Math.max(sealedTo, sealed.to)
       if (sealed.count > 0) crashPoint('seal:after-commit')
       if (sealed.events.length > 0) options.onEvents(sealed.events)
       await options.checkpoints.afterBatch(sealed.heads)
@@ -113,6 +123,8 @@ export function startSealer(options: SealerOptions): Sealer {
 
 interface Sealed {
   count: number
+  /** The last row's place in the outbox. */
+  to: number
   events: DomainEvent[]
   heads: MovedHead[]
 }
@@ -120,7 +132,7 @@ interface Sealed {
 /** Where the chains stand, as far as this sealer has asked. It is the only one that moves them while it reigns. */
 type Heads = Map<string, MovedHead>
 
-const WAITING = `select n, tenant_id, id, kind, at, body from outbox order by n limit ${BATCH}`
+const WAITING = `select n, tenant_id, id, kind, at, body from outbox where n > $1 order by n limit ${BATCH}`
 const HEADS = 'select tenant_id, chain, seq, hash from chain_heads where tenant_id = any($1::uuid[])'
 
 // One statement, so one transaction: rows go from the outbox to their chain with what they are, and the heads follow. Where another
@@ -164,10 +176,11 @@ async function learn(db: Db, heads: Heads, tenants: readonly string[]): Promise<
     heads.set(headKey(tenantId, chain), { tenantId, chain, seq, hash, added: 0 })
 }
 
-/** Moves up to so many rows of the outbox into their chains, in one transaction. `heads` follows once it is committed. */
-async function sealBatch(db: Db, heads: Heads): Promise<Sealed> {
-  const { rows } = await db.engineQuery<OutboxRow>(WAITING, [])
-  if (rows.length === 0) return { count: 0, events: [], heads: [] }
+/** Moves up to so many rows of the outbox beyond a place into their chains, in one transaction. `heads` follows once it is committed. */
+async function sealBatch(db: Db, heads: Heads, beyond: number): Promise<Sealed> {
+  const { rows } = await db.engineQuery<OutboxRow>(WAITING, [beyond])
+  const to = rows.at(-1)?.n
+  if (to === undefined) return { count: 0, to: 0, events: [], heads: [] }
   await learn(db, heads, [...new Set(rows.map((row) => row.tenant_id))])
   const moved: Heads = new Map()
   const links: LinkRow[] = []
@@ -192,7 +205,7 @@ async function sealBatch(db: Db, heads: Heads): Promise<Sealed> {
     ahead.map(({ hash }) => hash),
   ])
   for (const [key, head] of moved) heads.set(key, { ...head, added: 0 })
-  return { count: rows.length, events: links.filter((link) => link.kind === 'event').map(eventOf), heads: ahead }
+  return { count: rows.length, to, events: links.filter((link) => link.kind === 'event').map(eventOf), heads: ahead }
 }
 
 type LinkRow = OutboxRow & { seq: number; hash: Buffer }
