@@ -74,12 +74,16 @@ export async function jobEnds(
   now: Instant,
 ): Promise<JobEnded[]> {
   if (told.length === 0) return []
+  const ids = told.map(({ jobId }) => jobId)
+  // Each by its key, whatever the planner thinks of the table: with `limit` it may not turn them into one look at all jobs.
   const jobs = await tx.many<EndedJob>(sql`
-    select j.id, j.state, j.result, j.result_ptr as "resultPtr", j.error_code as code, j.error_message as message, v.body as stored
-      from jobs j
-      left join job_values v on v.tenant_id = j.tenant_id and v.key = 'res:' || j.id and v.expires_at > ${at(now)}
-        and coalesce(j.result_ptr, 'redis://res:' || j.id) = 'redis://res:' || j.id
-     where j.id = any(${told.map(({ jobId }) => jobId)}) and j.state <> 'open'`)
+    select j.*, v.body as stored from unnest(${ids}::text[]) as told (id)
+      cross join lateral (
+        select id, state, result, result_ptr as "resultPtr", error_code as code, error_message as message
+          from jobs where tenant_id = ${tx.tenantId} and id = told.id and state <> 'open' limit 1) j
+      left join lateral (
+        select body from job_values where tenant_id = ${tx.tenantId} and key = 'res:' || j.id and expires_at > ${at(now)}
+          and coalesce(j."resultPtr", 'redis://res:' || j.id) = 'redis://res:' || j.id limit 1) v on true`)
   const byId = new Map(jobs.map((job) => [job.id, job]))
   const events: JobEnded[] = []
   for (const { step, jobId } of told) {
