@@ -198,7 +198,7 @@ function samlContradictions({ metadata, entryPoint, certificate, issuer }: Confi
     problems.push('saml.entryPoint, saml.certificate and saml.issuer go together')
   const files = [metadata && isAddress(metadata) ? undefined : metadata, certificate]
   for (const path of files) if (path && !existsSync(path)) problems.push(`saml: ${path} does not exist`)
-  // Whoever changed it could sign in as anybody.
+  // Over plain http anybody on its way could put a key of their own into it, and sign in as whom they like.
   if (metadata && isAddress(metadata) && !isSafe(metadata)) problems.push('saml.metadata must be fetched over https')
   return problems
 }

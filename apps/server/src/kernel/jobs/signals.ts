@@ -97,11 +97,12 @@ export function openSignals({ bus, feed, log }: { bus: Bus; feed: Feed; log: Log
       }
     },
     show(tenantId, { traceId, senderId, at, payload }) {
-      const make = (): BusPacket =>
-        newPacket(traceId, senderId, at, typeof payload === 'function' ? payload() : payload)
+      let packet: BusPacket | undefined
+      const made = (): BusPacket =>
+        (packet ??= newPacket(traceId, senderId, at, typeof payload === 'function' ? payload() : payload))
       try {
-        if (stages.has(tenantId)) showHere(tenantId, make())
-        bus.publishLive(stageOf(tenantId), () => encodePacket(make()))
+        if (stages.has(tenantId)) showHere(tenantId, made())
+        bus.publishLive(stageOf(tenantId), () => encodePacket(made()))
       } catch (error) {
         // A packet that is too large for the bus is not shown to the other replicas; the record has it all.
         log.debug({ err: error }, 'A packet could not be shown')
