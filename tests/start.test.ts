@@ -141,6 +141,20 @@ describe('the stop', () => {
     expect(log.trimEnd()).toMatch(/database system is shut down$/)
     expect(server.output()).not.toContain('A child process ended')
   })
+
+  test('by Ctrl-C is quiet at any moment of a start, and the next start takes up what is there', async () => {
+    for (const afterMs of [100, 400, 700, 1000, 1300, 1700, 2200, 2800]) {
+      const begun = beginServer(dataDir)
+      await pause(afterMs)
+      process.kill(-(begun.process.pid ?? 0), 'SIGINT')
+      const { code, signal } = await begun.ended
+      // Before the server listens for signals there is nothing to close, and the signal itself ends it.
+      expect(code === 0 || signal === 'SIGINT', `after ${afterMs} ms: ${code} ${signal}\n${begun.output()}`).toBe(true)
+      expect(begun.output()).not.toMatch(/\n\s+at |A child process ended|cannot be started/)
+      expect(processesBelow(home)).toEqual([])
+    }
+    expect(await serves(await start())).toBe(true)
+  })
 })
 
 describe('while the server runs', () => {

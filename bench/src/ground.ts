@@ -44,7 +44,7 @@ export async function layGround(profileDir?: string): Promise<Ground> {
     env: { WHEELHOUSE_DATA_DIR: dataDir, WHEELHOUSE_NATS_PORT: '0', WHEELHOUSE_NATS_WS_PORT: '0' },
     cwd: dataDir,
   })
-  const managed = await startManaged(config, pino({ level: 'warn' }))
+  const managed = await startManaged(config, { log: pino({ level: 'warn' }) })
   const serverDir = join(dataDir, 'server')
   const profiling =
     profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, '--cpu-prof-interval=500']

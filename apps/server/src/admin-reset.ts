@@ -17,7 +17,8 @@ async function main(): Promise<void> {
   const running = config.databaseUrl ?? runningDatabaseUrl(config.dataDir)
   if (running === undefined && !existsSync(join(config.dataDir, 'postgres', 'cluster')))
     throw new StartError(`There is no installation in ${config.dataDir}; --data-dir names another folder.`)
-  const managed = running === undefined ? await startManaged({ ...config, natsPort: 0, natsWsPort: 0 }, log) : undefined
+  const managed =
+    running === undefined ? await startManaged({ ...config, natsPort: 0, natsWsPort: 0 }, { log }) : undefined
   const db = openDb({ url: running ?? managed?.databaseUrl ?? '', log })
   try {
     const { tenant, secrets } = await resetAdmin(db, systemClock)

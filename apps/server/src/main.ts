@@ -1,8 +1,9 @@
-import { pino } from 'pino'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { pino, type Logger } from 'pino'
 import { composeHttp, openGrpc, startKernel } from './composition.ts'
 import { consoleFiles } from './console-files.ts'
 import { systemClock } from './kernel/clock/index.ts'
-import { ConfigError, explainConfig, loadConfig, printConfig } from './kernel/config/index.ts'
+import { ConfigError, explainConfig, loadConfig, printConfig, type Config } from './kernel/config/index.ts'
 import { migrate } from './kernel/db/index.ts'
 import { openKernel } from './kernel/kernel.ts'
 import { StartError, startManaged } from './kernel/managed/index.ts'
@@ -11,7 +12,9 @@ import { installation } from './installation.ts'
 /** How long an orderly stop may take before what is left is ended hard. */
 const STOP_WITHIN_MS = 9_500
 
-/** Config → managed children → schema → kernel → first start → listeners → agent. Nothing else wires. */
+/** How long a stop waits for the step of a start that is under way. */
+const STEP_WITHIN_MS = 3_000
+
 async function main(): Promise<void> {
   const [word, ...rest] = process.argv.slice(2)
   const surroundings = { env: process.env, cwd: process.cwd() }
@@ -19,13 +22,16 @@ async function main(): Promise<void> {
   const config = loadConfig({ ...surroundings, argv: process.argv.slice(2) })
   const log = pino({ level: config.log.level, redact: ['*.password', '*.token', '*.apiKey', '*.authorization'] })
   const say = (line: string): void => void process.stderr.write(`${line}\n`)
-  const closers: (() => Promise<unknown>)[] = []
-  let stopping: Promise<void> | undefined
-  const stop = (): Promise<void> => (stopping ??= stopAll(closers))
+  const ending = new AbortController()
+  const closers: Closers = []
+  const started = bringUp({ config, log, say, ending: ending.signal, closers })
+  let stopped: Promise<void> | undefined
+  const stop = (): Promise<void> => (stopped ??= stopAll(started, closers))
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref()
+      ending.abort()
       void stop().then(
         () => process.exit(0),
         (error: unknown) => {
@@ -38,43 +44,74 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => log.error({ err: error }, 'A promise was left alone'))
 
   try {
-    const managed = await startManaged(config, log, say)
-    closers.push(() => managed.stop())
-    say('Preparing the database')
-    await migrate(managed.databaseUrl)
-    const kernel = await openKernel({
-      config,
-      databaseUrl: managed.databaseUrl,
-      nats: managed.nats,
-      log,
-      clock: systemClock,
-    })
-    closers.push(() => kernel.close())
-    const installed = await installation(kernel)
-    const fallback = consoleFiles()
-    const http = composeHttp(kernel, { checkReplies: false, ...(fallback ? { fallback } : {}) })
-    closers.push(() => http.close())
-    await startKernel(kernel)
-    const port = await http.listen(config.port, config.host)
-    if (config.fleetPort !== undefined) await http.listen(config.fleetPort, config.host, 'fleet')
-    if (config.jobsPort !== undefined) await http.listen(config.jobsPort, config.host, 'jobs')
-    const grpc = openGrpc(kernel, http)
-    closers.push(() => grpc.close())
-    const grpcPort = await grpc.listen(config.host, config.grpcPort)
-    const url = config.publicUrl ?? `http://${config.host}:${port}`
-    await installed.announce({ url, grpc: `${config.host}:${grpcPort}`, nats: managed.nats, say })
-    if (config.agent.enabled) {
-      await managed.startAgent({ url: `http://${config.host}:${port}`, token: installed.agentToken })
-      closers.push(() => managed.stopAgent())
-    }
+    await started
   } catch (error) {
+    // A Ctrl-C reaches the programs that a start calls (initdb) before we hear of it ourselves.
+    await nextTurn()
     await stop()
-    throw error
+    if (!ending.signal.aborted) throw error
   }
 }
 
-/** The last opened is the first closed; one that fails does not keep the others open. */
-async function stopAll(closers: readonly (() => Promise<unknown>)[]): Promise<void> {
+type Closers = (() => Promise<unknown>)[]
+
+interface Start {
+  config: Config
+  log: Logger
+  /** Gets one line for each step, for people. */
+  say(line: string): void
+  /** Aborted by the first signal to stop: the start goes no further than the step at hand. */
+  ending: AbortSignal
+  /** Gets what closes each thing that was opened. */
+  closers: Closers
+}
+
+/** Managed children → schema → kernel → first start → listeners → agent. Nothing else wires. */
+async function bringUp({ config, log, say, ending, closers }: Start): Promise<void> {
+  const managed = await startManaged(config, { log, tell: say, ending })
+  closers.push(() => managed.stop())
+  ending.throwIfAborted()
+  say('Preparing the database')
+  await migrate(managed.databaseUrl)
+  ending.throwIfAborted()
+  const kernel = await openKernel({
+    config,
+    databaseUrl: managed.databaseUrl,
+    nats: managed.nats,
+    log,
+    clock: systemClock,
+  })
+  closers.push(() => kernel.close())
+  ending.throwIfAborted()
+  const installed = await installation(kernel)
+  ending.throwIfAborted()
+  const fallback = consoleFiles()
+  const http = composeHttp(kernel, { checkReplies: false, ...(fallback ? { fallback } : {}) })
+  closers.push(() => http.close())
+  await startKernel(kernel)
+  ending.throwIfAborted()
+  const port = await http.listen(config.port, config.host)
+  if (config.fleetPort !== undefined) await http.listen(config.fleetPort, config.host, 'fleet')
+  if (config.jobsPort !== undefined) await http.listen(config.jobsPort, config.host, 'jobs')
+  const grpc = openGrpc(kernel, http)
+  closers.push(() => grpc.close())
+  const grpcPort = await grpc.listen(config.host, config.grpcPort)
+  ending.throwIfAborted()
+  const url = config.publicUrl ?? `http://${config.host}:${port}`
+  await installed.announce({ url, grpc: `${config.host}:${grpcPort}`, nats: managed.nats, say })
+  ending.throwIfAborted()
+  if (config.agent.enabled) {
+    await managed.startAgent({ url: `http://${config.host}:${port}`, token: installed.agentToken })
+    closers.push(() => managed.stopAgent())
+  }
+}
+
+/**
+ * Closes what was opened, the last first; one that fails does not keep the others open. What is just being opened is closed with
+ * the rest, unless it takes too long: a given database that does not answer is not waited for.
+ */
+async function stopAll(started: Promise<void>, closers: Closers): Promise<void> {
+  await Promise.race([started.catch(() => undefined), pause(STEP_WITHIN_MS, undefined, { ref: false })])
   const failures: unknown[] = []
   for (const close of closers.toReversed()) await close().catch((error: unknown) => failures.push(error))
   if (failures.length > 0) throw new AggregateError(failures)

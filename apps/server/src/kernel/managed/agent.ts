@@ -23,6 +23,8 @@ export interface AgentOptions {
   url: string
   /** The agent's own token. */
   token: string
+  /** Aborted once the server ends. */
+  ending: AbortSignal
   log: Logger
 }
 
@@ -30,7 +32,7 @@ const PROJECT = fileURLToPath(new URL('../../../../../', import.meta.url))
 const BUNDLE = join('apps', 'agent', 'dist', 'agent.mjs')
 
 /** The agent of this host as our child, its files in `<data>/agent`. Started by root it has a user of its own. */
-export async function startManagedAgent({ dataDir, url, token, log }: AgentOptions): Promise<ManagedAgent> {
+export async function startManagedAgent({ dataDir, url, token, ending, log }: AgentOptions): Promise<ManagedAgent> {
   const bundle = join(PROJECT, BUNDLE)
   if (!existsSync(bundle)) throw new StartError(`The agent's program ${bundle} is missing; run \`npm run build\`.`)
   const dir = join(dataDir, 'agent')
@@ -44,6 +46,7 @@ export async function startManagedAgent({ dataDir, url, token, log }: AgentOptio
   const inside = (name: string) => (process.platform === 'linux' ? join('/proc/self/cwd', name) : join(dir, name))
   const supervised = await supervise({
     name: 'agent',
+    ending,
     log,
     stopSignal: 'SIGTERM',
     stopWithinMs: 3_000,

@@ -31,7 +31,7 @@ afterEach(async () => {
 
 const config = () => ({ dataDir, host: '127.0.0.1', natsPort: 0, natsWsPort: 0 })
 async function start(): Promise<Managed> {
-  const managed = await startManaged(config(), log)
+  const managed = await startManaged(config(), { log })
   open.push(managed)
   return managed
 }
@@ -200,7 +200,7 @@ describe('supervision', () => {
 
 test('two installations run side by side', async () => {
   const first = await start()
-  const second = await startManaged({ ...config(), dataDir: join(home, 'other') }, log)
+  const second = await startManaged({ ...config(), dataDir: join(home, 'other') }, { log })
   open.push(second)
   expect(second.databaseUrl).not.toBe(first.databaseUrl)
   expect(second.nats.url).not.toBe(first.nats.url)
@@ -209,11 +209,11 @@ test('two installations run side by side', async () => {
 test('a database and a bus of one’s own are taken as they are, the bus with the keys of its operator', async () => {
   const keysFile = join(home, 'operator.json')
   const given = { ...config(), databaseUrl: 'postgres://u@h/d', natsUrl: 'nats://h:4222' }
-  await expect(startManaged(given, log)).rejects.toThrow(/NATS_URL needs the keys/)
+  await expect(startManaged(given, { log })).rejects.toThrow(/NATS_URL needs the keys/)
   const first = await start()
   writeFileSync(keysFile, JSON.stringify(first.nats.keys))
   await first.stop()
-  const managed = await startManaged({ ...given, natsOperatorFile: keysFile }, log)
+  const managed = await startManaged({ ...given, natsOperatorFile: keysFile }, { log })
   open.push(managed)
   expect(managed).toMatchObject({ databaseUrl: given.databaseUrl, nats: { url: given.natsUrl, keys: first.nats.keys } })
   expect(managed.children()).toEqual([])
@@ -223,7 +223,7 @@ async function serverProcess(): Promise<{ process: ChildProcess; databaseUrl: st
   const module = fileURLToPath(new URL('managed.ts', import.meta.url))
   const script = `import { startManaged } from ${JSON.stringify(module)}
     import { pino } from 'pino'
-    const managed = await startManaged(${JSON.stringify(config())}, pino({ level: 'silent' }))
+    const managed = await startManaged(${JSON.stringify(config())}, { log: pino({ level: 'silent' }) })
     console.log(managed.databaseUrl)
     setInterval(() => undefined, 1000)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -28,14 +28,21 @@ type Needed = Pick<
   'dataDir' | 'host' | 'natsPort' | 'natsWsPort' | 'databaseUrl' | 'natsUrl' | 'natsOperatorFile'
 >
 
+export interface ManagedOptions {
+  log: Logger
+  /** Gets one line for each step, for people. */
+  tell?: (step: string) => void
+  /** Aborted once the server ends: what ends from then on is not started again. */
+  ending?: AbortSignal
+}
+
 /**
  * Takes the data folder and starts the managed PostgreSQL and nats-server, unless DATABASE_URL and NATS_URL name others. When it
- * throws, nothing of it runs any more. `tell` gets one line for each step, for people.
+ * throws, nothing of it runs any more.
  */
 export async function startManaged(
   config: Needed,
-  log: Logger,
-  tell: (step: string) => void = () => undefined,
+  { log, tell = () => undefined, ending = new AbortController().signal }: ManagedOptions,
 ): Promise<Managed> {
   prepareDataFolder(config.dataDir)
   const lock = await lockDataFolder(config.dataDir)
@@ -51,7 +58,7 @@ export async function startManaged(
     const database = (async () => {
       if (config.databaseUrl) return config.databaseUrl
       tell('Starting PostgreSQL')
-      const postgres = await startManagedPostgres(config.dataDir, log)
+      const postgres = await startManagedPostgres({ dataDir: config.dataDir, ending, log })
       children.unshift(postgres)
       return postgres.url
     })()
@@ -63,6 +70,7 @@ export async function startManaged(
         host: config.host,
         port: config.natsPort,
         wsPort: config.natsWsPort,
+        ending,
         log,
       })
       children.push(nats)
@@ -73,7 +81,7 @@ export async function startManaged(
       databaseUrl,
       nats,
       async startAgent(options) {
-        agent = await startManagedAgent({ ...options, dataDir: config.dataDir, log })
+        agent = await startManagedAgent({ ...options, dataDir: config.dataDir, ending, log })
         children.push(agent)
         return agent
       },

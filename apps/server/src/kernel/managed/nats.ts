@@ -24,6 +24,8 @@ export interface NatsOptions {
   /** 0 = any free one, which is then kept over restarts of the child. */
   port: number
   wsPort: number
+  /** Aborted once the server ends. */
+  ending: AbortSignal
   log: Logger
 }
 
@@ -55,7 +57,14 @@ export function findNatsServer(env: NodeJS.ProcessEnv = process.env): string {
  * nats-server as our child in operator mode, its files in `<data>/nats`. The operator's keys are made once and stay ours:
  * the bus's own user cannot read them.
  */
-export async function startManagedNats({ dataDir, host, port, wsPort, log }: NatsOptions): Promise<ManagedNats> {
+export async function startManagedNats({
+  dataDir,
+  host,
+  port,
+  wsPort,
+  ending,
+  log,
+}: NatsOptions): Promise<ManagedNats> {
   const program = findNatsServer()
   const keys = keepSecret<OperatorKeys>(dataDir, 'operator.json', newOperator)
   const dir = join(dataDir, 'nats')
@@ -65,6 +74,7 @@ export async function startManagedNats({ dataDir, host, port, wsPort, log }: Nat
 
   const supervised = await supervise({
     name: 'nats-server',
+    ending,
     log,
     stopSignal: 'SIGTERM',
     stopWithinMs: 2_000,

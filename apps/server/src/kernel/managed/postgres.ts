@@ -19,6 +19,13 @@ export interface ManagedPostgres extends Supervised {
   url: string
 }
 
+export interface PostgresOptions {
+  dataDir: string
+  /** Aborted once the server ends. */
+  ending: AbortSignal
+  log: Logger
+}
+
 interface Passwords {
   superuser: string
   owner: string
@@ -32,7 +39,7 @@ const DATABASE = 'wheelhouse'
  * PostgreSQL as our child, its files in `<data>/postgres`: made at the first start, taken up again at every later one, also
  * after a `kill -9` of it or of us. It listens on a free loopback port and a socket in its own folder.
  */
-export async function startManagedPostgres(dataDir: string, log: Logger): Promise<ManagedPostgres> {
+export async function startManagedPostgres({ dataDir, ending, log }: PostgresOptions): Promise<ManagedPostgres> {
   const dir = join(dataDir, 'postgres')
   const identity = childIdentity('database')
   prepareChildFolder(dir, identity)
@@ -58,6 +65,7 @@ export async function startManagedPostgres(dataDir: string, log: Logger): Promis
     `postgres://${user}:${password}@127.0.0.1:${port}/${database}`
   const supervised = await supervise({
     name: 'postgres',
+    ending,
     log,
     // SIGINT: sessions are ended, everything is flushed.
     stopSignal: 'SIGINT',

@@ -6,6 +6,7 @@ import { pause } from '../clock/index.ts'
 import { type Supervised, supervise } from './supervise.ts'
 
 const log = pino({ level: 'silent' })
+const ending = new AbortController().signal
 let supervised: Supervised | undefined
 afterEach(() => supervised?.stop())
 
@@ -25,6 +26,7 @@ async function run(
     },
     stopSignal: 'SIGKILL',
     stopWithinMs: 1_000,
+    ending,
     log: pino({ level: 'warn' }, { write: (line) => waits.push((JSON.parse(line) as { waitMs: number }).waitMs) }),
   })
   return { waits, child: () => child }
@@ -60,7 +62,7 @@ test('a first start that fails is the caller’s error', async () => {
   const start = async () => {
     throw new Error('no such thing')
   }
-  await expect(supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, log })).rejects.toThrow(
+  await expect(supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, ending, log })).rejects.toThrow(
     'no such thing',
   )
 })
@@ -72,7 +74,7 @@ test('a child that dies, and whose next start fails twice, comes back', async ()
     if (starts === 2 || starts === 3) throw new Error('not yet')
     return sleeper()
   }
-  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, log })
+  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, ending, log })
   const { pid } = supervised.status()
   process.kill(pid ?? 0, 'SIGKILL')
   await until(() => supervised?.status().state === 'running' && supervised.status().restarts === 1)
@@ -88,7 +90,7 @@ test('a child that ignores the stop signal is killed after its time', async () =
     await new Promise((resolve) => child.stdout.once('data', resolve))
     return child
   }
-  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 200, log })
+  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 200, ending, log })
   const { pid } = supervised.status()
   await supervised.stop()
   expect(() => process.kill(pid ?? 0, 0)).toThrow(/ESRCH/)
@@ -101,7 +103,7 @@ test('a stop during the wait for the next start ends the wait', async () => {
     if (++starts > 1) throw new Error('never again')
     return sleeper()
   }
-  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, log })
+  supervised = await supervise({ name: 'x', start, stopSignal: 'SIGTERM', stopWithinMs: 1000, ending, log })
   process.kill(supervised.status().pid ?? 0, 'SIGKILL')
   await until(() => starts > 3)
   await supervised.stop()
@@ -109,4 +111,22 @@ test('a stop during the wait for the next start ends the wait', async () => {
   await pause(50)
   expect(starts).toBe(after)
   expect(supervised.status().state).toBe('stopped')
+})
+
+test('a child that ends while the server does stays ended, without a warning', async () => {
+  const server = new AbortController()
+  const said: string[] = []
+  supervised = await supervise({
+    name: 'x',
+    start: sleeper,
+    stopSignal: 'SIGTERM',
+    stopWithinMs: 1000,
+    ending: server.signal,
+    log: pino({ level: 'warn' }, { write: (line) => said.push(line) }),
+  })
+  server.abort()
+  process.kill(supervised.status().pid ?? 0, 'SIGINT')
+  await until(() => supervised?.status().state === 'stopped')
+  expect(supervised.status()).toMatchObject({ pid: undefined, restarts: 0 })
+  expect(said).toEqual([])
 })

@@ -22,6 +22,8 @@ export interface Supervision {
   start(): Promise<ChildProcess>
   stopSignal: NodeJS.Signals
   stopWithinMs: number
+  /** Aborted once the server ends: from then on a child that ends stays ended, and nobody is warned. */
+  ending: AbortSignal
   log: Logger
 }
 
@@ -34,8 +36,10 @@ const waitMs = (failures: number): number => Math.min(MAX_WAIT_MS, 50 * 2 ** fai
  * Keeps one child running: whenever it ends by itself it is started again, after 50 ms, then twice as long each time up to
  * 10 s. Who has worked for a second was no failed start, and its end waits for nothing. The first start must succeed, else this throws.
  */
-export async function supervise({ name, start, stopSignal, stopWithinMs, log }: Supervision): Promise<Supervised> {
+export async function supervise(supervision: Supervision): Promise<Supervised> {
+  const { name, start, stopSignal, stopWithinMs, ending, log } = supervision
   const stopping = new AbortController()
+  const over = AbortSignal.any([stopping.signal, ending])
   const status: ChildStatus = { name, state: 'running', pid: undefined, restarts: 0 }
   let child = await start()
   status.pid = child.pid
@@ -45,7 +49,7 @@ export async function supervise({ name, start, stopSignal, stopWithinMs, log }: 
     for (;;) {
       const since = Date.now()
       await gone(child)
-      if (stopping.signal.aborted) break
+      if (over.aborted) break
       if (Date.now() - since > HEALTHY_MS) failures = 0
       log.warn(
         { child: name, pid: child.pid, code: child.exitCode, signal: child.signalCode, waitMs: waitMs(failures) },
@@ -66,8 +70,8 @@ export async function supervise({ name, start, stopSignal, stopWithinMs, log }: 
   })()
 
   async function startAgain(attempt: () => number): Promise<ChildProcess | undefined> {
-    while (!stopping.signal.aborted) {
-      const waited = await pause(waitMs(attempt()), stopping.signal).then(
+    while (!over.aborted) {
+      const waited = await pause(waitMs(attempt()), over).then(
         () => true,
         () => false,
       )
