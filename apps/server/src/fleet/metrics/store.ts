@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { type Clock, ids, type Instant } from '../../kernel/clock/index.ts'
-import { at, type Db, openBatch, sql } from '../../kernel/db/index.ts'
+import { at, type Db, openBatch, patiently, sql } from '../../kernel/db/index.ts'
 import type { Feed } from '../../kernel/events/index.ts'
 import type { EnsureDays } from '../telemetry/days.ts'
 import type { Sample } from './sample.ts'
@@ -24,7 +24,7 @@ export interface Beat {
 }
 
 export interface MetricStore {
-  /** Stores a sample of one of the tenant's instances, durable when it resolves; then live streams see it. */
+  /** Stores a sample of one of the tenant's instances once, durable when it resolves, also over a short outage; then live streams see it. */
   addSample(tenantId: string, sample: Sample): Promise<void>
   addBeat(tenantId: string, beat: Beat): Promise<void>
 }
@@ -66,7 +66,8 @@ export function openMetricStore({
             ${column('memCached')}::bigint[], ${column('swapUsed')}::bigint[], ${column('swapTotal')}::bigint[], ${column('diskUsed')}::bigint[],
             ${column('diskTotal')}::bigint[], ${column('diskReadBytes')}::bigint[], ${column('diskWriteBytes')}::bigint[],
             ${column('netBytesSent')}::bigint[], ${column('netBytesRecv')}::bigint[], ${column('netPacketsSent')}::bigint[],
-            ${column('netPacketsRecv')}::bigint[], ${column('processCount')}::int[], ${column('uptimeSeconds')}::bigint[])`),
+            ${column('netPacketsRecv')}::bigint[], ${column('processCount')}::int[], ${column('uptimeSeconds')}::bigint[])
+          on conflict do nothing`),
     )
     return rows.map((): true => true)
   })
@@ -82,7 +83,8 @@ export function openMetricStore({
           select * from unnest(
             ${column('tenantId')}::uuid[], ${rows.map((row) => at(row.at))}::timestamptz[], ${column('id')}::uuid[], ${column('instanceId')}::text[],
             ${column('cpuPercent')}::float8[], ${column('memoryUsed')}::bigint[], ${column('memoryTotal')}::bigint[],
-            ${column('diskUsed')}::bigint[], ${column('diskTotal')}::bigint[], ${column('uptimeSeconds')}::bigint[])`),
+            ${column('diskUsed')}::bigint[], ${column('diskTotal')}::bigint[], ${column('uptimeSeconds')}::bigint[])
+          on conflict do nothing`),
     )
     return rows.map((): true => true)
   })
@@ -97,13 +99,13 @@ export function openMetricStore({
   return {
     async addSample(tenantId, sample) {
       const row = kept(tenantId, sample)
-      await samples.add(row)
+      await patiently(() => samples.add(row))
       const { tenantId: _, id: __, ...live } = row
       feed.publishLive(tenantId, METRIC_TOPIC, live)
     },
     async addBeat(tenantId, beat) {
       const row = kept(tenantId, beat)
-      await beats.add(row)
+      await patiently(() => beats.add(row))
       const { tenantId: _, id: __, ...live } = row
       feed.publishLive(tenantId, HEARTBEAT_TOPIC, live)
     },

@@ -102,8 +102,8 @@ class HubSocket {
     this.#socket.on('message', (raw: Buffer) => {
       this.#receive(raw).catch((error: unknown) => log.error({ err: error }, 'A message of a console failed'))
     })
-    this.#count(life).catch((error: unknown) => log.warn({ err: error }, 'The numbers of the fleet could not be sent'))
     this.#life = life
+    this.#changed()
   }
 
   #life: AbortSignal | undefined
@@ -193,9 +193,13 @@ class HubSocket {
   }
 
   #changed(): void {
+    const life = this.#life
     this.#stale = true
-    if (this.#counting || !this.#life) return
-    this.#count(this.#life).catch(() => undefined)
+    if (this.#counting || !life) return
+    this.#count(life).catch((error: unknown) => {
+      // A pause that ends with the socket is no failure.
+      if (!life.aborted) this.#kernel.log.warn({ err: error }, 'The numbers of the fleet could not be sent')
+    })
   }
 
   /** Sends the fleet's numbers, and once more after a pause when they have changed meanwhile. */

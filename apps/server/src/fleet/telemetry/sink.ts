@@ -2,7 +2,7 @@ import type { InstanceStatus } from '@wheelhouse/contract/fleet/words'
 import { LRUCache } from 'lru-cache'
 import type { Agent, AgentSink } from '../../kernel/agents/index.ts'
 import { iso, type Instant } from '../../kernel/clock/index.ts'
-import type { Tx } from '../../kernel/db/index.ts'
+import { patiently, type Tx } from '../../kernel/db/index.ts'
 import { systemPrincipal } from '../../kernel/identity/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { announce, bindAgent, instanceOfAgent } from '../instances/binding.ts'
@@ -19,7 +19,10 @@ export const STATUS_TOPIC = 'instance_update'
 /** Lines of an agent may be longer than those of the HTTP door (fleet.md §2, Logs). */
 const MAX_MESSAGE = 10_000
 
-/** What the fleet does with what agents say (fleet.md §3.16, server bookkeeping). */
+/**
+ * What the fleet does with what agents say (fleet.md §3.16, server bookkeeping). Agents send telemetry once and hear of no failure, so it
+ * waits here for a database that is away; the connection takes in no more meanwhile than it has places for.
+ */
 export function fleetSink(kernel: Kernel): AgentSink {
   const { db, clock, feed } = kernel
   const { logs, metrics } = storesOf(kernel)
@@ -30,10 +33,12 @@ export function fleetSink(kernel: Kernel): AgentSink {
   async function instanceId(agent: Agent): Promise<string> {
     const known = bound.get(agent.id)
     if (known !== undefined) return known
-    const id = await db.tenant(agent.tenantId, async (tx) => {
-      const row = await instanceOfAgent(tx, agent.id)
-      return (row ?? (await bindAgent(tx, clock.now(), agent, system(agent.tenantId)))).id
-    })
+    const id = await patiently(() =>
+      db.tenant(agent.tenantId, async (tx) => {
+        const row = await instanceOfAgent(tx, agent.id)
+        return (row ?? (await bindAgent(tx, clock.now(), agent, system(agent.tenantId)))).id
+      }),
+    )
     bound.set(agent.id, id)
     return id
   }
@@ -72,9 +77,10 @@ export function fleetSink(kernel: Kernel): AgentSink {
     },
 
     async heartbeat(agent, beat) {
+      const at = clock.now()
       await metrics.addBeat(agent.tenantId, {
         instanceId: await instanceId(agent),
-        at: clock.now(),
+        at,
         cpuPercent: beat.cpu_percent ?? null,
         memoryUsed: null,
         memoryTotal: null,
@@ -85,45 +91,52 @@ export function fleetSink(kernel: Kernel): AgentSink {
     },
 
     async metrics(agent, frame) {
-      await metrics.addSample(agent.tenantId, sampleOf(await instanceId(agent), clock.now(), frame))
+      const at = clock.now()
+      await metrics.addSample(agent.tenantId, sampleOf(await instanceId(agent), at, frame))
     },
 
     async logs(agent, { path, lines }) {
+      const now = clock.now()
       const id = await instanceId(agent)
-      await logs.add(
-        agent.tenantId,
-        lines.flatMap((line): NewLog[] => {
-          const message = line.message ?? line.line ?? ''
-          if (message === '') return []
-          const from = line.path ?? path
-          const metadata = from === undefined ? line.metadata : { ...line.metadata, path: from }
-          return [
-            {
-              instanceId: id,
-              level: logLevel(line.level),
-              source: logSource(line.source),
-              message: message.slice(0, MAX_MESSAGE),
-              metadata,
-              deploymentId: line.deploymentId,
-              at: instantOf(line.ts ?? line.timestamp),
-            },
-          ]
-        }),
+      await patiently(() =>
+        logs.add(
+          agent.tenantId,
+          lines.flatMap((line): NewLog[] => {
+            const message = line.message ?? line.line ?? ''
+            if (message === '') return []
+            const from = line.path ?? path
+            const metadata = from === undefined ? line.metadata : { ...line.metadata, path: from }
+            return [
+              {
+                instanceId: id,
+                level: logLevel(line.level),
+                source: logSource(line.source),
+                message: message.slice(0, MAX_MESSAGE),
+                metadata,
+                deploymentId: line.deploymentId,
+                at: instantOf(line.ts ?? line.timestamp) ?? now,
+              },
+            ]
+          }),
+        ),
       )
     },
 
     async event(agent, event) {
+      const now = clock.now()
       const id = await instanceId(agent)
       const type = eventType(event.event_type)
-      const at = Math.min(instantOf(event.timestamp) ?? clock.now(), clock.now())
+      const at = Math.min(instantOf(event.timestamp) ?? now, now)
       const metadata = { ...event.metadata, ...(event.message === undefined ? {} : { message: event.message }) }
       if (type) {
-        await db.tenant(agent.tenantId, (tx) => addEvent(tx, { instanceId: id, type, at, metadata }))
+        await patiently(() => db.tenant(agent.tenantId, (tx) => addEvent(tx, { instanceId: id, type, at, metadata })))
         return
       }
       // A word of the agent's own is kept where it can be read, and taken for nothing that it is not.
       const message = `${event.event_type}: ${event.message ?? ''}`.trim()
-      await logs.add(agent.tenantId, [{ instanceId: id, level: 'INFO', source: 'AGENT', message, metadata, at }])
+      await patiently(() =>
+        logs.add(agent.tenantId, [{ instanceId: id, level: 'INFO', source: 'AGENT', message, metadata, at }]),
+      )
     },
 
     async tasks(tenantId, taskIds) {
@@ -134,7 +147,7 @@ export function fleetSink(kernel: Kernel): AgentSink {
 
     async usage(agent, { records }) {
       const id = await instanceId(agent)
-      await db.tenant(agent.tenantId, (tx) => addUsage(tx, id, records, clock.now()))
+      await patiently(() => db.tenant(agent.tenantId, (tx) => addUsage(tx, id, records, clock.now())))
     },
   }
 }

@@ -1,3 +1,5 @@
+import { Fault } from '@wheelhouse/contract'
+
 const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
 
@@ -23,3 +25,7 @@ export function isUnavailable(error: unknown): boolean {
     )
   )
 }
+
+/** What transactions throw while the database is away. A verb's own refused connection is none. */
+export const isDatabaseAway = (error: unknown): boolean =>
+  error instanceof Fault && error.code === 'SYS_UNAVAILABLE' && error.details?.['part'] === 'database'

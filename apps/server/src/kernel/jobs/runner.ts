@@ -2,6 +2,7 @@ import { Fault } from '@wheelhouse/contract'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { Detached } from '../agents/index.ts'
 import type { Instant } from '../clock/index.ts'
+import { isDatabaseAway } from '../db/index.ts'
 import { actorOf } from '../identity/index.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
@@ -43,9 +44,6 @@ export const backoffMs = (attempt: number): number =>
 /** Whether trying again may help: the other side was busy or away. A defect of ours is not repeated. */
 const retriable = (error: unknown): boolean =>
   error instanceof Fault && (error.retryAfterMs !== undefined || [429, 502, 503].includes(error.status))
-
-const isDatabaseAway = (error: unknown): boolean =>
-  error instanceof Fault && error.code === 'SYS_UNAVAILABLE' && error.details?.['part'] === 'database'
 
 export function openRunner(core: Core, outputs: Outputs, dispatcher: () => Dispatcher): Runner {
   const { db, clock, log, signals } = core
