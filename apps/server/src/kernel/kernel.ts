@@ -177,6 +177,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     bus,
     feed,
     accounts,
+    identity,
     approvals,
     artifacts,
     jobs,

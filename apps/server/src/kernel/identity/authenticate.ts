@@ -230,7 +230,7 @@ export async function ownerStanding(
 }
 
 /** What a key without the admin flag may still do: everything but `X:admin` (decisions D3). */
-const NOT_ADMIN = ['!admin'] as const
+export const NOT_ADMIN = ['!admin'] as const
 
 /** The principal of a live session, ticket or token of a user, with today's roles; of a key that logged in, with the key's (jobs.md §2). */
 export async function userPrincipal(

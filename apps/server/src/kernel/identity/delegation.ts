@@ -36,8 +36,13 @@ export async function declaredFor(db: Db, rules: RoleRules, principal: Principal
     throw new Fault('PERM_DENIED', { required: 'principal:delegate', roles: principal.roles })
   const { tenantId } = principal
   const other = await db.auth(async (tx) => {
-    const row = await tx.maybe<{ id: string; kind: Principal['kind']; ownerId: string | null }>(sql`
-      select p.id, p.kind, p.owner_id as "ownerId" from principals p
+    const row = await tx.maybe<{
+      id: string
+      kind: Principal['kind']
+      ownerId: string | null
+      ownerKind: Principal['kind'] | null
+    }>(sql`
+      select p.id, p.kind, p.owner_id as "ownerId", o.kind as "ownerKind" from principals p
         left join principals o on o.tenant_id = p.tenant_id and o.id = p.owner_id
         left join users u on u.tenant_id = p.tenant_id and u.id = p.id and u.deleted_at is null
        where p.tenant_id = ${tenantId} and p.deleted_at is null and p.state = 'active' and coalesce(o.state, 'active') = 'active'
@@ -45,7 +50,7 @@ export async function declaredFor(db: Db, rules: RoleRules, principal: Principal
        order by (p.id::text = ${named}) desc limit 1`)
     if (!row) return undefined
     // A key or a process has the rights of whom it belongs to at most.
-    const standing = await ownerStanding(tx, rules, tenantId, row.ownerId ?? row.id, row.ownerId ? 'user' : row.kind)
+    const standing = await ownerStanding(tx, rules, tenantId, row.ownerId ?? row.id, row.ownerKind ?? row.kind)
     return {
       id: row.id,
       onBehalfOf: row.ownerId === null ? [] : [row.ownerId],

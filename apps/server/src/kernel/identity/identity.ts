@@ -9,6 +9,7 @@ import { type Authenticator, ownerStanding } from './authenticate.ts'
 import { type ApiKey, findKey, sessionKey } from './keys.ts'
 import { can, type Principal } from './principal.ts'
 import type { RoleRules } from './roles.ts'
+import { openStanding } from './standing.ts'
 import { meetRights, narrowRights, rightsInAccount, rightsOfRoles, type SubjectRights } from './subject-rights.ts'
 import type { KeyKind } from './tokens.ts'
 
@@ -25,6 +26,8 @@ export interface Identity {
   accountKey(tx: Tx, tenantId: string, ownerId: string | undefined): Promise<string>
   /** Refuses what these keys hold on NATS and ends their connections; forgets what replicas remember. After the commit. */
   cutOff(tenantId: string, keyIds: readonly string[]): Promise<void>
+  /** A stored principal with what is left of its rights today (standing.ts). */
+  today(principal: Principal): Promise<Principal>
   /** Rights changed: every replica asks the database again. */
   changed(): void
   /** Runs on every replica when somebody's rights changed or ended. */
@@ -75,9 +78,10 @@ export function openIdentity(options: IdentityOptions): Identity {
   const listeners: (() => void)[] = []
   const workersGone: ((tenantId: string, workerIds: readonly string[]) => void)[] = []
   const accountKeys = new LRUCache<string, string>({ max: 10_000 })
+  const standing = openStanding(db, clock, rules)
   let inForce = false
   bus.onWake('identity', () => {
-    authenticator.forget()
+    forget()
     for (const run of listeners) run()
   })
 
@@ -103,8 +107,13 @@ export function openIdentity(options: IdentityOptions): Identity {
     }
   }
 
-  function changed(): void {
+  function forget(): void {
     authenticator.forget()
+    standing.forget()
+  }
+
+  function changed(): void {
+    forget()
     if (!bus.wake('identity')) for (const run of listeners) run()
   }
 
@@ -225,6 +234,7 @@ export function openIdentity(options: IdentityOptions): Identity {
   return {
     rules,
     changed,
+    today: (principal) => standing.today(principal),
     subjectRights,
     onChanged: (run) => void listeners.push(run),
     onWorkersGone: (run) => void workersGone.push(run),

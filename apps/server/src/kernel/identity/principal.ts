@@ -69,6 +69,10 @@ export function can(principal: Principal, permission: string, object: AccessObje
 export const holds = (principal: Principal, patterns: readonly string[]): boolean =>
   patterns.every((pattern) => principal.grants.every((set) => set.some((own) => coversPattern(own, pattern))))
 
+/** Whether a set of patterns grants all that another one does. */
+export const covers = (set: readonly string[], other: readonly string[]): boolean =>
+  other.every((pattern) => set.some((own) => coversPattern(own, pattern)))
+
 function coversPattern(own: string, asked: string): boolean {
   const [bareOwn = '', ownLimit] = own.split('@')
   const [bare = '', limit] = asked.split('@')

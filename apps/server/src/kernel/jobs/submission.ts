@@ -286,7 +286,10 @@ export function openSubmission(core: Core): Submission {
     const verb = core.verbs.find(request.topic)
     if (!verb) throw new Fault('VAL_SCHEMA', { topic: request.topic }, { message: `there is no verb ${request.topic}` })
     const right = verb.name.startsWith('workflow:') ? 'workflow:execute' : verb.name
-    if (!can(principal, right)) throw new Fault('PERM_DENIED', { required: right, roles: principal.roles })
+    if (!can(principal, right)) {
+      const message = `${principal.name === '' ? principal.subject : principal.name} started this run and does not hold ${right}, which this step needs: give the right, or have somebody who holds it rerun from this step`
+      throw new Fault('PERM_DENIED', { required: right, roles: principal.roles }, { message })
+    }
     return (await prepareVerb(core, tx, principal, job, verb, givenIn(job), { options, step })).prepared
   }
 

@@ -135,8 +135,16 @@ function answer(turn: EventTurn, step: StepRun, text: string, what: string, maxB
   }
 }
 
+/** What reaches beyond the run: others see it, or do something for it. */
+const ACTS: ReadonlySet<Action['kind']> = new Set(['job', 'run', 'approval', 'form', 'notify'])
+
 function perform(turn: EventTurn, step: StepRun, node: PlanNode): void {
   const { action } = node
+  const { refusal } = turn.world
+  if (refusal !== undefined && ACTS.has(action.kind)) {
+    // Tried again as other denials are: a right may be given back.
+    return fail(turn, step, { status: 'failed', message: refusal, code: 'PERM_DENIED', retriable: true })
+  }
   switch (action.kind) {
     case 'job':
       return submit(turn, step, node, action)

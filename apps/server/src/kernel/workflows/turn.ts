@@ -6,6 +6,7 @@ import type { Clock, Instant } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
 import { jsonb, type Tx } from '../db/index.ts'
 import type { Feed } from '../events/index.ts'
+import type { Identity } from '../identity/index.ts'
 import { type JobEngine, microseconds, type StepJob } from '../jobs/index.ts'
 import { advance, beginChild } from './advance.ts'
 import { type Alert, sendAlert } from './alert.ts'
@@ -27,6 +28,7 @@ import {
   writeRun,
 } from './run-rows.ts'
 import { showChange, tellStatus } from './run-news.ts'
+import { type Starter, starterToday } from './starter.ts'
 import type { Effect, RunEvent, RunState, RunStatus, StepRun, TimelineEvent } from './state.ts'
 import { stepJob } from './step-job.ts'
 import { askForStep, stepReference } from './step-approval.ts'
@@ -40,6 +42,7 @@ export interface TurnParts {
   bus: Bus
   feed: Feed
   accounts: Accounts
+  identity: Pick<Identity, 'today'>
   approvals: Approvals
   artifacts: Artifacts
   jobs: JobEngine
@@ -120,6 +123,8 @@ class Turning {
   readonly #alerts: Alert[] = []
   readonly #shown = new Map<string, StepRun>()
   #world: World | undefined
+  /** Asked once a turn. */
+  #starter: Starter
   #effects: Effect[] = []
   /** Children to begin, by their step. */
   readonly #begins = new Map<string, number>()
@@ -135,6 +140,7 @@ class Turning {
     this.#parts = parts
     this.#tx = tx
     this.#held = held
+    this.#starter = { principal: held.facts.principal }
     this.#now = parts.clock.now()
     this.#statusBefore = held.state.status
     this.#contextBefore = held.state.context
@@ -147,7 +153,8 @@ class Turning {
     const { state } = this.#held
     const timers = this.#held.timed ? await takeTimers(this.#tx, state.id, this.#now) : []
     await this.#loadChildren([...inbox.map(({ step }) => step), ...timers.map(({ step }) => step)])
-    this.#world = await worldFor(this.#tx, this.#held.plan, this.#now)
+    this.#starter = await starterToday(this.#parts.identity, this.#held.facts.principal)
+    this.#world = await worldFor(this.#tx, this.#held.plan, this.#now, this.#starter.refusal)
     const { events, effects } = await eventsOf(this.#tx, this.#parts.artifacts, inbox, this.#now)
     this.#push(effects)
     for (const event of events) await this.#take(event)
@@ -157,7 +164,7 @@ class Turning {
     return this.#finish(inbox.map(({ n }) => n))
   }
 
-  /** The first turn of a run that this transaction records. */
+  /** The first turn of a run that this transaction records: whoever starts it has just shown what they may. */
   async begin(): Promise<Turned> {
     this.#before.clear()
     this.#mayBegin = FIRST_CHILDREN
@@ -294,7 +301,7 @@ class Turning {
       const nodeId = state.steps.get(effect.step)?.nodeId ?? effect.step
       return stepJob(effect, facts, state.input, order.indexOf(nodeId))
     })
-    const told = await this.#parts.jobs.submitMany(this.#tx, facts.principal, jobs)
+    const told = await this.#parts.jobs.submitMany(this.#tx, this.#starter.principal, jobs)
     for (const [index, { step, jobId }] of taken.entries()) {
       const answer = told[index]
       if (!answer || !('code' in answer)) continue

@@ -18,11 +18,12 @@ function schemaIds(plan: Plan): readonly string[] {
   return known
 }
 
-/** The surroundings of one turn: its time, and the registered schemas that the plan names, as they are now. */
-export async function worldFor(tx: Tx, plan: Plan, now: Instant): Promise<World> {
+/** The surroundings of one turn: its time, whether steps may act, and the registered schemas that the plan names, as they are now. */
+export async function worldFor(tx: Tx, plan: Plan, now: Instant, refusal?: string): Promise<World> {
   const registered = await registeredSchemas(tx, schemaIds(plan))
   return {
     now,
+    refusal,
     newId: () => ids.next(),
     validate({ inline, id }, value) {
       const schema = inline !== undefined && inline !== null ? compiledOr(inline) : id ? registered.get(id) : undefined
