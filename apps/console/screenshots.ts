@@ -1,26 +1,25 @@
 // Photographs pages in both themes, wide and narrow, and lets axe judge each of them.
-//   node apps/console/screenshots.ts [--out DIR] [--only NAME,NAME] [--url http://127.0.0.1:8080 --user NAME --password …]
+//   node apps/console/screenshots.ts [--out DIR] [--only NAME,NAME] [--form wide] [--theme dark]
+//     [--url http://127.0.0.1:8080 --user NAME --password …]
 // Without --url: the component gallery, served from the sources. With it: the product of a running server.
 // Exit code 1 when axe finds a violation, the page logs an error, or it scrolls sideways.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext } from 'playwright-core'
 import { FORMS, launch, serveSources, violations, warmUp, type Form } from './browser.ts'
+import { GALLERY, PRODUCT, type Shot } from './shots.ts'
 
-interface Shot {
-  name: string
-  path: string
-  /** Brings the page into the state to be photographed. */
-  act?: (page: Page) => Promise<void>
-  only?: Form
-}
+type Theme = 'light' | 'dark'
+const PER_BROWSER = 16
 
 const { values } = parseArgs({
   options: {
     out: { type: 'string' },
     only: { type: 'string' },
+    form: { type: 'string' },
+    theme: { type: 'string' },
     url: { type: 'string' },
     user: { type: 'string', default: 'admin' },
     password: { type: 'string' },
@@ -29,136 +28,15 @@ const { values } = parseArgs({
 const out = values.out ?? join(fileURLToPath(new URL('.', import.meta.url)), 'dist', 'shots')
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
-const press =
-  (name: string, role: 'button' | 'dialog' = 'button') =>
-  async (page: Page) => {
-    await page.getByRole('button', { name, exact: true }).click()
-    if (role === 'dialog') await page.getByRole('dialog').waitFor()
-  }
-
-const GALLERY: Shot[] = [
-  { name: 'states', path: '/gallery.html?page=states' },
-  { name: 'controls', path: '/gallery.html?page=controls' },
-  { name: 'table', path: '/gallery.html?page=table' },
-  {
-    name: 'table-selected',
-    path: '/gallery.html?page=table',
-    act: async (page) => {
-      const boxes = page.getByRole('checkbox', { name: /^Select / })
-      for (const index of [1, 3, 4]) await boxes.nth(index).click({ force: true })
-    },
-  },
-  { name: 'object', path: '/gallery.html?page=object' },
-  { name: 'object-confirm', path: '/gallery.html?page=object', act: press('Suspend', 'dialog'), only: 'wide' },
-  { name: 'run', path: '/gallery.html?page=run' },
-  { name: 'palette', path: '/gallery.html?page=overlays', act: press('Open palette', 'dialog') },
-  { name: 'keys', path: '/gallery.html?page=overlays', act: press('Open keys', 'dialog'), only: 'wide' },
-  { name: 'dialog', path: '/gallery.html?page=overlays', act: press('Open dialog', 'dialog') },
-  { name: 'toast', path: '/gallery.html?page=overlays', act: press('Show toast') },
-]
-
-/** Graphs are placed by a worker, editors come with a chunk of their own. */
-const settled = async (page: Page) => {
-  await page.locator('.react-flow__node, .cm-editor').first().waitFor()
-}
-
-const openFirst = async (page: Page) => {
-  await page.getByRole('grid').getByRole('link').first().click()
-  await settled(page)
-}
-
-const PRODUCT: Shot[] = [
-  { name: 'home', path: '/' },
-  { name: 'fleet', path: '/fleet' },
-  {
-    name: 'instance',
-    path: '/fleet',
-    act: async (page) => {
-      await page.getByRole('grid').getByRole('link').first().click()
-      await page.getByRole('tab', { name: 'Overview' }).waitFor()
-    },
-  },
-  { name: 'jobs', path: '/jobs' },
-  { name: 'queues', path: '/jobs/queues' },
-  { name: 'workers', path: '/jobs/workers' },
-  { name: 'dead-letters', path: '/jobs/dead' },
-  { name: 'locks', path: '/jobs/locks' },
-  { name: 'workflows', path: '/workflows' },
-  { name: 'workflow', path: '/workflows', act: openFirst },
-  { name: 'workflow-new', path: '/workflows/new', act: settled },
-  {
-    name: 'run',
-    path: '/workflows',
-    act: async (page) => {
-      await openFirst(page)
-      await page.getByRole('grid').getByRole('link').first().click()
-      await settled(page)
-    },
-  },
-  {
-    name: 'compare',
-    path: '/workflows',
-    act: async (page) => {
-      await openFirst(page)
-      await page.getByRole('grid').getByRole('link').first().click()
-      await settled(page)
-      await page.getByRole('button', { name: 'Compare', exact: true }).click()
-      await page
-        .getByRole('region', { name: /this run/i })
-        .first()
-        .waitFor()
-    },
-  },
-  {
-    name: 'start-run',
-    path: '/workflows',
-    act: async (page) => {
-      await openFirst(page)
-      await page.getByRole('button', { name: /^Run/ }).click()
-      await page.getByRole('dialog').waitFor()
-    },
-  },
-  {
-    name: 'job',
-    path: '/jobs',
-    act: async (page) => {
-      await page.getByRole('grid').getByRole('link').first().click()
-      await page.getByRole('tab', { name: 'Output' }).waitFor()
-    },
-  },
-  { name: 'policy', path: '/policy' },
-  { name: 'policy-studio', path: '/policy?tab=studio', act: settled },
-  {
-    name: 'policy-what-if',
-    path: '/policy?tab=studio&panel=what-if',
-    act: async (page) => {
-      await page.getByRole('button', { name: 'Replay', exact: true }).click()
-      await page.getByText(/decisions? replayed/).waitFor()
-    },
-  },
-  { name: 'policy-history', path: '/policy?tab=history' },
-  { name: 'packs', path: '/packs' },
-  { name: 'inbox', path: '/inbox' },
-  { name: 'activity', path: '/activity' },
-  { name: 'hosts', path: '/admin' },
-  { name: 'users', path: '/admin?tab=users' },
-  { name: 'roles', path: '/admin?tab=roles' },
-  { name: 'principals', path: '/admin?tab=principals' },
-  { name: 'keys', path: '/admin?tab=keys' },
-]
-
-async function photograph(
-  context: BrowserContext,
-  base: string,
-  shot: Shot,
-  theme: 'light' | 'dark',
-  form: Form,
-): Promise<string[]> {
+/** One picture in a tab of its own, which is closed again; what is wrong with the page. */
+async function photograph(context: BrowserContext, base: string, shot: Shot, file: string): Promise<string[]> {
   const page = await context.newPage()
   const wrong: string[] = []
-  page.on('console', (message) => message.type() === 'error' && wrong.push(message.text()))
+  // An answer of 4xx is what some pictures are about; the page that cannot bear it says so in another way.
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/status of 40[134]/.test(message.text())) wrong.push(message.text())
+  })
   page.on('pageerror', (error) => wrong.push(error.message))
-  await page.addInitScript((wanted) => localStorage.setItem('wheelhouse.theme', wanted), theme)
   try {
     await page.goto(base + shot.path, { waitUntil: 'load' })
     await page.locator('h1').first().waitFor({ timeout: 20_000 })
@@ -166,52 +44,86 @@ async function photograph(
     await shot.act?.(page)
     // Charts, virtual rows and what comes in without a mark to wait for: a picture may wait, a test may not.
     await page.waitForTimeout(900)
-    await page.screenshot({ path: join(out, `${shot.name}-${theme}${form === 'narrow' ? '-narrow' : ''}.png`) })
     wrong.push(...(await violations(page)))
     if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1))
       wrong.push('the page scrolls sideways')
   } catch (error) {
     wrong.push(String(error))
-  } finally {
-    await page.close()
   }
+  // Also of a page that did not come to its state: the picture shows why.
+  await page.screenshot({ path: file }).catch((error: unknown) => wrong.push(String(error)))
+  await page.close()
   return wrong
 }
 
-async function signIn(context: BrowserContext, base: string) {
-  const page = await context.newPage()
-  await page.goto(`${base}/login`)
-  await page.getByLabel('Name').fill(values.user)
-  await page.getByLabel('Password').fill(values.password ?? '')
-  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
-  await page.getByRole('navigation').first().waitFor()
-  await page.close()
+type State = Awaited<ReturnType<BrowserContext['storageState']>>
+
+/** Signs in once; the session is lent to every browser that follows. */
+async function signIn(base: string): Promise<State> {
+  const browser = await launch()
+  try {
+    const context = await browser.newContext(FORMS.wide)
+    const page = await context.newPage()
+    await page.goto(`${base}/login`)
+    await page.getByLabel('Name').fill(values.user)
+    await page.getByLabel('Password').fill(values.password ?? '')
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await page.getByRole('navigation').first().waitFor()
+    return await context.storageState()
+  } finally {
+    await browser.close()
+  }
+}
+
+/** A few pictures in one form by a browser of their own: one that has opened hundreds of tabs opens no more. */
+async function photographSome(
+  base: string,
+  shots: readonly Shot[],
+  state: State | undefined,
+  form: Form,
+  theme: Theme,
+): Promise<number> {
+  let bad = 0
+  const browser = await launch()
+  const begin = async (storageState: State | undefined): Promise<BrowserContext> => {
+    const context = await browser.newContext({ ...FORMS[form], ...(storageState ? { storageState } : {}) })
+    await context.addInitScript((wanted) => localStorage.setItem('wheelhouse.theme', wanted), theme)
+    return context
+  }
+  try {
+    const [known, stranger] = [await begin(state), await begin(undefined)]
+    if (!state) await warmUp(known, base)
+    for (const shot of shots) {
+      const file = join(out, `${shot.name}-${theme}${form === 'narrow' ? '-narrow' : ''}.png`)
+      const wrong = await photograph(shot.signedOut ? stranger : known, base, shot, file)
+      bad += wrong.length
+      say(`${(wrong.length === 0 ? 'clean' : 'BAD').padEnd(6)} ${shot.name} ${theme} ${form}`)
+      for (const line of wrong) say(`       ${line.slice(0, 500)}`)
+    }
+  } finally {
+    await browser.close()
+  }
+  return bad
 }
 
 async function main(): Promise<number> {
   mkdirSync(out, { recursive: true })
   const sources = values.url ? undefined : await serveSources()
   const base = values.url ?? sources?.url ?? ''
-  const browser = await launch()
-  const wanted = values.only?.split(',')
+  const among = (list: string | undefined, name: string): boolean => !list || list.split(',').includes(name)
   let bad = 0
   try {
-    for (const form of ['wide', 'narrow'] as const) {
-      const context = await browser.newContext(FORMS[form])
-      await (values.url ? signIn(context, base) : warmUp(context, base))
-      for (const shot of values.url ? PRODUCT : GALLERY) {
-        if ((wanted && !wanted.includes(shot.name)) || (shot.only && shot.only !== form)) continue
-        for (const theme of ['light', 'dark'] as const) {
-          const wrong = await photograph(context, base, shot, theme, form)
-          bad += wrong.length
-          say(`${(wrong.length === 0 ? 'clean' : 'BAD').padEnd(6)} ${shot.name} ${theme} ${form}`)
-          for (const line of wrong) say(`       ${line.slice(0, 500)}`)
-        }
+    const state = values.url ? await signIn(base) : undefined
+    for (const form of ['wide', 'narrow'] as const)
+      for (const theme of ['light', 'dark'] as const) {
+        if (!among(values.form, form) || !among(values.theme, theme)) continue
+        const shots = (values.url ? PRODUCT : GALLERY).filter(
+          ({ name, only }) => among(values.only, name) && (!only || only === form),
+        )
+        for (let at = 0; at < shots.length; at += PER_BROWSER)
+          bad += await photographSome(base, shots.slice(at, at + PER_BROWSER), state, form, theme)
       }
-      await context.close()
-    }
   } finally {
-    await browser.close()
     await sources?.close()
   }
   return bad === 0 ? 0 : 1
