@@ -2,7 +2,7 @@ import type { Log } from '@wheelhouse/contract/fleet/logs'
 import type { LogLevel, LogSource } from '@wheelhouse/contract/fleet/words'
 import type { Logger } from 'pino'
 import { type Clock, ids, type Instant, iso } from '../../kernel/clock/index.ts'
-import { at, type Db, jsonb, openBatch, sql, storable, type Tx } from '../../kernel/db/index.ts'
+import { type Db, instants, jsonb, openBatch, sql, storable, texts, type Tx, words } from '../../kernel/db/index.ts'
 import type { Feed } from '../../kernel/events/index.ts'
 import type { EnsureDays } from '../telemetry/days.ts'
 
@@ -102,17 +102,17 @@ export const shownLog = (line: {
   timestamp: iso(line.at),
 })
 
-const column = <K extends keyof Line>(lines: readonly Line[], key: K): Line[K][] => lines.map((line) => line[key])
-
 const insertLines = (tx: Tx, lines: readonly Line[]): Promise<number> =>
   tx.run(sql`
     insert into logs (tenant_id, at, id, instance_id, level, source, message, metadata, deployment_id)
-    select * from unnest(
-      ${column(lines, 'tenantId')}::uuid[], ${lines.map((line) => at(line.at))}::timestamptz[], ${column(lines, 'id')}::uuid[],
-      ${column(lines, 'instanceId')}::text[], ${column(lines, 'level')}::text[], ${column(lines, 'source')}::text[],
-      ${column(lines, 'message')}::text[],
-      ${lines.map(({ metadata }) => (metadata === undefined ? null : jsonb(metadata)))}::jsonb[],
-      ${lines.map(({ deploymentId }) => deploymentId ?? null)}::text[])`)
+    select tenant_id, at, id, instance_id, level, source, message, metadata::jsonb, deployment_id from unnest(
+      ${words(lines.map((line) => line.tenantId))}::uuid[], ${instants(lines.map((line) => line.at))}::timestamptz[],
+      ${words(lines.map((line) => line.id))}::uuid[], ${words(lines.map((line) => line.instanceId))}::text[],
+      ${words(lines.map((line) => line.level))}::text[], ${words(lines.map((line) => line.source))}::text[],
+      ${texts(lines.map((line) => line.message))}::text[],
+      ${texts(lines.map(({ metadata }) => (metadata === undefined ? null : jsonb(metadata))))}::text[],
+      ${words(lines.map(({ deploymentId }) => deploymentId ?? null))}::text[])
+      as line (tenant_id, at, id, instance_id, level, source, message, metadata, deployment_id)`)
 
 /** Counts by the hour, in the order of their key, so that two batches never wait for each other in a circle. */
 async function countLines(tx: Tx, lines: readonly Line[]): Promise<void> {
@@ -128,8 +128,8 @@ async function countLines(tx: Tx, lines: readonly Line[]): Promise<void> {
   await tx.run(sql`
     insert into log_counts (tenant_id, hour, instance_id, level, source, n)
     select * from unnest(
-      ${column(firsts, 'tenantId')}::uuid[], ${firsts.map((line) => at(line.at - (line.at % HOUR_MS)))}::timestamptz[],
-      ${column(firsts, 'instanceId')}::text[], ${column(firsts, 'level')}::text[], ${column(firsts, 'source')}::text[],
-      ${sorted.map(({ n }) => n)}::bigint[])
+      ${words(firsts.map((line) => line.tenantId))}::uuid[], ${instants(firsts.map((line) => line.at - (line.at % HOUR_MS)))}::timestamptz[],
+      ${words(firsts.map((line) => line.instanceId))}::text[], ${words(firsts.map((line) => line.level))}::text[],
+      ${words(firsts.map((line) => line.source))}::text[], ${words(sorted.map(({ n }) => n))}::bigint[])
     on conflict (tenant_id, hour, instance_id, level, source) do update set n = log_counts.n + excluded.n`)
 }

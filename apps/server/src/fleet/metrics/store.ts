@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { type Clock, ids, type Instant } from '../../kernel/clock/index.ts'
-import { at, type Db, openBatch, patiently, sql } from '../../kernel/db/index.ts'
+import { type Db, instants, openBatch, patiently, sql, words } from '../../kernel/db/index.ts'
 import type { Feed } from '../../kernel/events/index.ts'
 import type { EnsureDays } from '../telemetry/days.ts'
 import type { Sample } from './sample.ts'
@@ -53,14 +53,14 @@ export function openMetricStore({
       'metrics',
       rows.map((row) => row.at),
     )
-    const column = <K extends keyof (Sample & Kept)>(key: K) => rows.map((row) => row[key])
+    const column = (key: keyof (Sample & Kept)) => words(rows.map((row) => row[key]))
     await db.engine((tx) =>
       tx.run(sql`
           insert into metrics (tenant_id, at, id, instance_id, cpu_percent, load_avg_1, load_avg_5, load_avg_15, cpu_steal, core_count,
                                mem_used, mem_total, mem_cached, swap_used, swap_total, disk_used, disk_total, disk_read_bytes, disk_write_bytes,
                                net_bytes_sent, net_bytes_recv, net_packets_sent, net_packets_recv, process_count, uptime_seconds)
           select * from unnest(
-            ${column('tenantId')}::uuid[], ${rows.map((row) => at(row.at))}::timestamptz[], ${column('id')}::uuid[], ${column('instanceId')}::text[],
+            ${column('tenantId')}::uuid[], ${instants(rows.map((row) => row.at))}::timestamptz[], ${column('id')}::uuid[], ${column('instanceId')}::text[],
             ${column('cpuPercent')}::float8[], ${column('loadAvg1')}::float8[], ${column('loadAvg5')}::float8[], ${column('loadAvg15')}::float8[],
             ${column('cpuSteal')}::float8[], ${column('coreCount')}::int[], ${column('memUsed')}::bigint[], ${column('memTotal')}::bigint[],
             ${column('memCached')}::bigint[], ${column('swapUsed')}::bigint[], ${column('swapTotal')}::bigint[], ${column('diskUsed')}::bigint[],
@@ -76,12 +76,12 @@ export function openMetricStore({
       'heartbeats',
       rows.map((row) => row.at),
     )
-    const column = <K extends keyof (Beat & Kept)>(key: K) => rows.map((row) => row[key])
+    const column = (key: keyof (Beat & Kept)) => words(rows.map((row) => row[key]))
     await db.engine((tx) =>
       tx.run(sql`
           insert into heartbeats (tenant_id, at, id, instance_id, cpu_percent, memory_used, memory_total, disk_used, disk_total, uptime_seconds)
           select * from unnest(
-            ${column('tenantId')}::uuid[], ${rows.map((row) => at(row.at))}::timestamptz[], ${column('id')}::uuid[], ${column('instanceId')}::text[],
+            ${column('tenantId')}::uuid[], ${instants(rows.map((row) => row.at))}::timestamptz[], ${column('id')}::uuid[], ${column('instanceId')}::text[],
             ${column('cpuPercent')}::float8[], ${column('memoryUsed')}::bigint[], ${column('memoryTotal')}::bigint[],
             ${column('diskUsed')}::bigint[], ${column('diskTotal')}::bigint[], ${column('uptimeSeconds')}::bigint[])
           on conflict do nothing`),

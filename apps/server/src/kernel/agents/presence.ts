@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Clock, Instant } from '../clock/index.ts'
-import { at, type Db, jsonb, sql, type Tx } from '../db/index.ts'
+import { at, type Db, instants, jsonb, sql, texts, type Tx, words } from '../db/index.ts'
 import { type Agent, agentColumns, type Liveness } from './agent.ts'
 import type { AgentSink } from './sinks.ts'
 
@@ -56,16 +56,17 @@ export function openPresence({ db, clock, log, replica, sinks }: PresenceOptions
       (a, b) => compare(a.tenantId, b.tenantId) || compare(a.agentId, b.agentId),
     )
     waiting.clear()
-    const column = <K extends keyof Beat>(key: K): Beat[K][] => beats.map((beat) => beat[key])
+    const column = (key: 'tenantId' | 'agentId' | 'connection' | 'heartbeatMs' | 'running') =>
+      words(beats.map((beat) => beat[key]))
     let returned: { tenantId: string; agentId: string }[]
     try {
       returned = await db.engine((tx) =>
         tx.many<{ tenantId: string; agentId: string }>(sql`
           with written as (
             insert into agent_presence (tenant_id, agent_id, replica, connection, heartbeat_ms, last_heartbeat_at, resources, running)
-            select t, a, ${replica}, c, h, l, r, n
+            select t, a, ${replica}, c, h, l, r::jsonb, n
               from unnest(${column('tenantId')}::uuid[], ${column('agentId')}::uuid[], ${column('connection')}::text[], ${column('heartbeatMs')}::int[],
-                          ${beats.map((beat) => at(beat.at))}::timestamptz[], ${beats.map((beat) => jsonb(beat.resources))}::jsonb[], ${column('running')}::int[])
+                          ${instants(beats.map((beat) => beat.at))}::timestamptz[], ${texts(beats.map((beat) => jsonb(beat.resources)))}::text[], ${column('running')}::int[])
                    as beat (t, a, c, h, l, r, n)
             on conflict (tenant_id, agent_id) do update set
               replica = excluded.replica, connection = excluded.connection, heartbeat_ms = excluded.heartbeat_ms, running = excluded.running,

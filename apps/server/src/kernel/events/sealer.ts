@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { type Instant, pause } from '../clock/index.ts'
 import { crashPoint } from '../crash/index.ts'
-import type { Db } from '../db/index.ts'
+import { type Db, hexes, words } from '../db/index.ts'
 import type { CheckpointSigner } from './checkpoints.ts'
 import { type Chain, type DomainEvent, FIRST_HASH, linkHash, type MovedHead } from './sealed.ts'
 
@@ -196,13 +196,13 @@ async function sealBatch(db: Db, heads: Heads, beyond: number): Promise<Sealed> 
   const ahead = [...moved.values()]
   crashPoint('seal:before-commit')
   await db.engineQuery(MOVE, [
-    links.map(({ n }) => n),
-    links.map(({ seq }) => seq),
-    links.map(({ hash }) => hash),
-    ahead.map(({ tenantId }) => tenantId),
-    ahead.map(({ chain }) => chain),
-    ahead.map(({ seq }) => seq),
-    ahead.map(({ hash }) => hash),
+    words(links.map(({ n }) => n)),
+    words(links.map(({ seq }) => seq)),
+    hexes(links.map(({ hash }) => hash.toString('hex'))),
+    words(ahead.map(({ tenantId }) => tenantId)),
+    words(ahead.map(({ chain }) => chain)),
+    words(ahead.map(({ seq }) => seq)),
+    hexes(ahead.map(({ hash }) => hash.toString('hex'))),
   ])
   for (const [key, head] of moved) heads.set(key, { ...head, added: 0 })
   return { count: rows.length, to, events: links.filter((link) => link.kind === 'event').map(eventOf), heads: ahead }

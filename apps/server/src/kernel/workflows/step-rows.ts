@@ -1,4 +1,4 @@
-import { at, jsonb, sql, type Tx } from '../db/index.ts'
+import { at, instants, jsonb, sql, texts, type Tx, words } from '../db/index.ts'
 import type { Instant } from '../clock/index.ts'
 import type { ChildCounts, StepError, StepRun, StepStatus } from './state.ts'
 
@@ -82,30 +82,32 @@ on conflict (tenant_id, run_id, key) do update set status = excluded.status, att
 /** Writes steps as they are now, new or known, in one statement. */
 export async function writeSteps(tx: Tx, runId: string, steps: readonly StepRun[]): Promise<void> {
   if (steps.length === 0) return
-  const of = <V>(pick: (step: StepRun) => V): V[] => steps.map(pick)
+  const word = (pick: (step: StepRun) => string | number | undefined) => words(steps.map((step) => pick(step) ?? null))
+  const json = (pick: (step: StepRun) => unknown) => texts(steps.map((step) => text(pick(step))))
+  const instant = (pick: (step: StepRun) => Instant | undefined) => instants(steps.map((step) => pick(step) ?? null))
   await tx.query(WRITE, [
     tx.tenantId,
     runId,
-    of(({ key }) => key),
-    of(({ nodeId }) => nodeId),
-    of(({ index }) => index ?? null),
-    of(({ status }) => status),
-    of(({ attempts }) => attempts),
-    of(({ item }) => text(item)),
-    of(({ input }) => text(input)),
-    of(({ output }) => text(output)),
-    of(({ resultPtr }) => resultPtr ?? null),
-    of(({ error }) => text(error)),
-    of(({ jobId }) => jobId ?? null),
-    of(({ childRunId }) => childRunId ?? null),
-    of(({ approvalId }) => approvalId ?? null),
-    of(({ skipReason }) => skipReason ?? null),
-    of(({ handled }) => handled ?? false),
-    of(({ edges }) => text(edges)),
-    of(({ children }) => text(children)),
-    of(({ startedAt }) => at(startedAt)),
-    of(({ completedAt }) => at(completedAt)),
-    of(({ nextAttemptAt }) => at(nextAttemptAt)),
+    word(({ key }) => key),
+    word(({ nodeId }) => nodeId),
+    word(({ index }) => index),
+    word(({ status }) => status),
+    word(({ attempts }) => attempts),
+    json(({ item }) => item),
+    json(({ input }) => input),
+    json(({ output }) => output),
+    word(({ resultPtr }) => resultPtr),
+    json(({ error }) => error),
+    word(({ jobId }) => jobId),
+    word(({ childRunId }) => childRunId),
+    word(({ approvalId }) => approvalId),
+    word(({ skipReason }) => skipReason),
+    word(({ handled }) => String(handled ?? false)),
+    json(({ edges }) => edges),
+    json(({ children }) => children),
+    instant(({ startedAt }) => startedAt),
+    instant(({ completedAt }) => completedAt),
+    instant(({ nextAttemptAt }) => nextAttemptAt),
   ])
 }
 
@@ -121,7 +123,7 @@ export async function insertChildren(
     `insert into run_steps (tenant_id, run_id, key, node_id, child_index, status, item)
      select $1, $2, $3 || '[' || (n + $4 - 1) || ']', $3, n + $4 - 1, 'pending', item::jsonb
        from unnest($5::text[]) with ordinality as i(item, n) on conflict do nothing`,
-    [tx.tenantId, runId, nodeId, from, items.map(jsonb)],
+    [tx.tenantId, runId, nodeId, from, texts(items.map(jsonb))],
   )
 }
 
