@@ -42,6 +42,8 @@ export async function capWorker(
   tenant: TestTenant,
   options: {
     id: string
+    /** Whose key it has; default: the tenant's administrator. */
+    ownerId?: string
     topics?: readonly string[]
     pool?: string
     direct?: boolean
@@ -53,7 +55,7 @@ export async function capWorker(
   const { token } = await kernel.db.auth((tx) =>
     createKey(tx, kernel.clock.now(), {
       tenantId: tenant.id,
-      ownerId: tenant.adminId,
+      ownerId: options.ownerId ?? tenant.adminId,
       name: options.id,
       kind: 'worker',
       admin: true,

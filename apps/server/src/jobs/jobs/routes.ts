@@ -87,6 +87,7 @@ export const routes = ({ clock, db, jobs: engine, approvals, artifacts }: Kernel
       const submitted = await engine.submitBatched(principal, {
         jobId,
         traceId: row.traceId,
+        ownParent: true,
         request,
         context: row.context,
       })

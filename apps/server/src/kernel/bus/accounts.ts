@@ -52,6 +52,8 @@ export interface Accounts {
   revoke(owner: AccountOwner, users: readonly string[], expires?: number): Promise<void>
   /** Ids of the workers that listen in this account with the credentials of these users. Throws SYS_UNAVAILABLE. */
   workersOf(owner: AccountOwner, users: readonly string[]): Promise<string[]>
+  /** Who is connected in this account, and on what each listens. Throws SYS_UNAVAILABLE. */
+  connections(owner: AccountOwner): Promise<{ user: string; subjects: readonly string[] }[]>
   /** Removes an account with everything that stands in it. */
   remove(owner: AccountOwner): Promise<void>
   /** Whose account this public key is; cached for ever, since an account never changes hands. */
@@ -117,6 +119,11 @@ export function openAccounts({ db, bus, vault, clock }: AccountsOptions): Accoun
     return row
   }
 
+  async function connectionsOf({ tenantId, ownerId }: AccountOwner): ReturnType<Accounts['connections']> {
+    const row = await db.tenant(tenantId, (tx) => accountOf(tx, ownerId ?? null))
+    return row ? bus.resolver.connections(row.publicKey) : []
+  }
+
   return {
     ensureTenantAccount: (tx, tenantId) => ensureAccount(tx, vault, clock, tenantId, null),
     ensureUserAccount: (tx, tenantId, principalId) => ensureAccount(tx, vault, clock, tenantId, principalId),
@@ -144,14 +151,12 @@ export function openAccounts({ db, bus, vault, clock }: AccountsOptions): Accoun
       if (row) await pushRow(row)
     },
     async workersOf(owner, users) {
-      const row = await db.tenant(owner.tenantId, (tx) => accountOf(tx, owner.ownerId ?? null))
-      if (!row) return []
       const wanted = new Set(users)
-      const connections = await bus.resolver.connections(row.publicKey)
-      return connections
+      return (await connectionsOf(owner))
         .filter(({ user }) => wanted.has(user))
         .flatMap(({ subjects }) => subjects.flatMap((subject) => /^worker\.([^.*>]+)\.jobs$/.exec(subject)?.[1] ?? []))
     },
+    connections: connectionsOf,
     async remove(owner) {
       // The server first: if this fails midway the row is still there, and removing it again is safe.
       const row = await db.tenant(owner.tenantId, (tx) => accountOf(tx, owner.ownerId ?? null))

@@ -67,6 +67,7 @@ export async function submitAgain(
   return submit(principal, {
     jobId: id,
     traceId: again.traceId,
+    ownParent: true,
     request: clone(job.request, jobId, id, again, job.context !== null),
     context,
     key: again.key,

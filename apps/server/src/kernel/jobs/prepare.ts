@@ -23,6 +23,8 @@ export interface NewJob {
   /** JSON text that the context pointer stands for; null when the pointer is the caller's own. */
   context: string | null
   key?: string
+  /** The parent is named by the server, not by the caller. */
+  ownParent?: true
   /** Of what the caller asked for, to tell whether a key is used for the same again; default: of request and context. */
   digest?: Buffer
 }

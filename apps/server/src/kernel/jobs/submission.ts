@@ -2,7 +2,7 @@ import { Fault } from '@wheelhouse/contract'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import type { Static, TSchema } from 'typebox'
 import { openBatch, sql, type Tx } from '../db/index.ts'
-import { actingFor, can, type Principal } from '../identity/index.ts'
+import { can, type Principal } from '../identity/index.ts'
 import type { Decision } from '../policy/index.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
@@ -10,8 +10,9 @@ import { askForJob } from './holds.ts'
 import { claimKeys, type KeyClaim } from './job-keys.ts'
 import type { SubmitOptions, Submitted } from './jobs.ts'
 import type { Loan } from './loans.ts'
+import { openParents } from './parents.ts'
 import { type NewJob, prepare, type Prepared, prepareVerb, type StepOf, verbRequest } from './prepare.ts'
-import { type JobRequest, requestDigest, workerRequest } from './request.ts'
+import { requestDigest, workerRequest } from './request.ts'
 import { spanOf } from './spans.ts'
 import { insertJobs, type NewRow, type Writer } from './store.ts'
 import type { Verb } from './verb.ts'
@@ -50,6 +51,7 @@ export interface Submission {
 
 export function openSubmission(core: Core): Submission {
   const { db } = core
+  const parents = openParents(core)
 
   /** Asks for the approval that the decision demands. */
   async function hold(tx: Tx, row: NewRow): Promise<NewRow> {
@@ -192,7 +194,9 @@ export function openSubmission(core: Core): Submission {
     },
 
     async submitBatched(caller, job) {
-      const principal = await forParent(caller, job.request)
+      const { parentJobId } = job.request
+      const principal =
+        parentJobId === undefined ? caller : await parents.actingBelow(caller, parentJobId, job.ownParent !== true)
       const verb = core.verbs.find(job.request.topic)
       if (job.request.topic.startsWith('job.wh.')) {
         if (!verb) throw new Fault('VAL_SCHEMA', { topic: job.request.topic }, { message: 'there is no such verb' })
@@ -291,22 +295,6 @@ export function openSubmission(core: Core): Submission {
       throw new Fault('PERM_DENIED', { required: right, roles: principal.roles }, { message })
     }
     return (await prepareVerb(core, tx, principal, job, verb, givenIn(job), { options, step })).prepared
-  }
-
-  /**
-   * Who submits while it works on another job does so on behalf of whoever that one is done for, and may do no more than they. A parent
-   * that does not run, or is named by one who is no worker, is a label alone.
-   */
-  async function forParent(principal: Principal, { parentJobId }: JobRequest): Promise<Principal> {
-    if (parentJobId === undefined || !can(principal, 'worker:connect')) return principal
-    const parent = await db.tenant(principal.tenantId, (tx) =>
-      tx.maybe<{ principal: Principal }>(sql`
-        select pr.principal from jobs j
-          join job_queue q on q.tenant_id = j.tenant_id and q.id = j.id and q.state = 'leased'
-          join job_principals pr on pr.tenant_id = j.tenant_id and pr.hash = j.principal_hash
-         where j.id = ${parentJobId}`),
-    )
-    return parent ? actingFor(principal, parent.principal) : principal
   }
 
   async function submitVerb(

@@ -218,9 +218,11 @@ test('what a worker submits while it works on a job is done on behalf of whoever
       .toEqual([keyId, person.id, world.a.adminId])
     const overHttp = await submit(worker.token, { topic: 'job.child', parent_job_id: parent })
     expect(await job(overHttp)).toMatchObject({ on_behalf_of: [keyId, person.id, world.a.adminId] })
-    // One who is no worker only names it.
-    const named = await submit(world.a.keys.user, { topic: 'job.child', parent_job_id: parent })
-    expect(await job(named)).toMatchObject({ on_behalf_of: [world.a.adminId] })
+    // One who is no worker only names it, and only their own.
+    const named = await submit(person.key, { topic: 'job.child', parent_job_id: overHttp })
+    expect(await job(named)).toMatchObject({ on_behalf_of: [person.id] })
+    const body = { prompt: 'x', topic: 'job.child', parent_job_id: parent }
+    expect((await world.call('POST', '/api/v1/jobs', { as: world.a.keys.user, body })).status).toBe(403)
   } finally {
     await worker.close()
   }
