@@ -1,6 +1,7 @@
-import { useMemo, type ReactNode } from 'react'
+import { useMemo, useRef, type ReactNode } from 'react'
 import { clockTime, span } from './age.ts'
 import { cx } from './cx.ts'
+import { useNarrow, useWidth } from './measure.ts'
 import { StatusShape, type Status } from './status.tsx'
 
 export interface WaterfallBar {
@@ -26,28 +27,38 @@ export interface WaterfallRow {
 /** Who did what when: every try is its own bar, the line is now. */
 export function Waterfall(props: {
   label: string
+  /** What a row stands for. */
+  head?: string
   rows: readonly WaterfallRow[]
   now: number
   selected?: string | undefined
   onSelect?: (id: string) => void
 }) {
   const { rows, now } = props
-  const { from, to, ticks } = useMemo(() => extent(rows, now), [rows, now])
+  const frame = useRef<HTMLDivElement>(null)
+  const width = useWidth(frame)
+  const [names, took] = useNarrow() ? [140, 56] : [width >= 1000 ? 300 : 208, 72]
+  // A mark of time needs room for its words, and some before the next.
+  const marks = width === 0 ? 6 : Math.max(1, Math.min(6, Math.floor((width - names - took) / 84)))
+  const columns = { gridTemplateColumns: `${names}px minmax(0, 1fr) ${took}px` }
+  const { from, to, ticks } = useMemo(() => extent(rows, now, marks), [rows, now, marks])
   const at = (time: number) => ((time - from) / (to - from)) * 100
   return (
     <div
+      ref={frame}
       role="table"
       aria-label={props.label}
       tabIndex={0}
       className="relative min-w-0 overflow-x-auto focus-visible:-outline-offset-2"
     >
-      <div className="min-w-[560px]">
+      <div className="min-w-[300px]">
         <div
           role="row"
-          className="grid h-7 grid-cols-[208px_minmax(0,1fr)_72px] items-center border-b border-line-1 pr-3.5 text-s1 text-ink-3"
+          style={columns}
+          className="grid h-7 items-center border-b border-line-1 pr-3.5 text-s1 text-ink-3"
         >
-          <span role="columnheader" className="pl-5">
-            Step
+          <span role="columnheader" className="pl-4 wide:pl-5">
+            {props.head ?? 'Step'}
           </span>
           <span role="columnheader" aria-label="Time" className="relative h-full">
             {ticks.map((tick) => (
@@ -73,8 +84,9 @@ export function Waterfall(props: {
             key={row.id}
             role="row"
             onClick={props.onSelect && (() => props.onSelect?.(row.id))}
+            style={columns}
             className={cx(
-              'grid h-[29px] grid-cols-[208px_minmax(0,1fr)_72px] items-center border-b border-line-1 pr-3.5 text-s2 text-ink-2',
+              'grid h-[29px] items-center border-b border-line-1 pr-3.5 text-s2 text-ink-2',
               row.id === props.selected
                 ? 'bg-selected shadow-[inset_2px_0_0_var(--accent)]'
                 : props.onSelect && 'cursor-default hover:bg-hover',
@@ -83,7 +95,8 @@ export function Waterfall(props: {
             <span
               role="cell"
               className="flex min-w-0 items-center gap-[7px] text-ink"
-              style={{ paddingLeft: 20 + (row.depth ?? 0) * 21 }}
+              title={typeof row.name === 'string' ? row.name : undefined}
+              style={{ paddingLeft: (names < 200 ? 16 : 20) + (row.depth ?? 0) * (names < 200 ? 12 : 21) }}
             >
               <StatusShape status={row.status} size={12} label={row.status} />
               <span className={cx('truncate', row.mono && 'mono')}>{row.name}</span>
@@ -151,21 +164,21 @@ const STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_
   (seconds) => seconds * 1000,
 )
 
-function extent(rows: readonly WaterfallRow[], now: number) {
+function extent(rows: readonly WaterfallRow[], now: number, marks: number) {
   const bars = rows.flatMap((row) => row.bars)
   const from = bars.reduce((least, bar) => Math.min(least, bar.from), Number.POSITIVE_INFINITY)
   const start = Number.isFinite(from) ? from : now - 1000
   const last = bars.reduce((most, bar) => Math.max(most, bar.to ?? now), start + 10)
   const length = last - start
   const to = last + length * 0.04
-  const step = STEPS.find((candidate) => length / candidate <= 6) ?? length / 5
+  const step = STEPS.find((candidate) => length / candidate <= marks) ?? length / marks
   const ticks: number[] = []
-  if (length < 1000) ticks.push(start, start + length / 2, start + length)
+  if (length < 1000) ticks.push(start, ...(marks > 2 ? [start + length / 2] : []), ...(marks > 1 ? [last] : []))
   else for (let tick = Math.ceil(start / step) * step; tick <= last; tick += step) ticks.push(tick)
   return { from: start, to, ticks }
 }
 
 function tickWords(tick: number, length: number): string {
-  if (length < 10_000) return `${clockTime(tick).slice(3)}.${String((tick % 1000) | 0).padStart(3, '0')}`
+  if (length < 10_000) return `${clockTime(tick)}.${String((tick % 1000) | 0).padStart(3, '0')}`
   return length < 600_000 ? clockTime(tick) : clockTime(tick).slice(0, 5)
 }
