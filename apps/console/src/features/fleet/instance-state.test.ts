@@ -21,6 +21,11 @@ test('one that runs is healthy, until its disk is nearly full', () => {
 })
 test('what is not known is never shown as healthy', () => {
   expect(instanceState({ status: 'UNKNOWN' }).status).toBe('unknown')
+  expect(instanceState({ status: 'RUNNING', lastHeartbeat: null })).toEqual({
+    status: 'unknown',
+    word: 'Never heard of',
+  })
+  expect(instanceState({ status: 'SUSPENDED', lastHeartbeat: null }).status).toBe('off')
 })
 test('a failed one stays failed, however full it is', () => {
   expect(instanceState({ status: 'ERROR' }, metric({ diskPercent: 99 })).status).toBe('failed')

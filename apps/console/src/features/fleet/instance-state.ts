@@ -20,8 +20,16 @@ const STATES: Record<InstanceStatus, InstanceState> = {
 const FULL_PERCENT = 93
 const BUSY_PERCENT = 93
 
-/** How one instance is, in the vocabulary. One that runs but is nearly full is worth a look. */
-export function instanceState(instance: Pick<Instance, 'status'>, metric?: LatestMetric): InstanceState {
+/** Said to run, but nothing was ever heard from it: registered by hand, or its agent has not come up. */
+export const isUnheard = (instance: Pick<Instance, 'status' | 'lastHeartbeat'>): boolean =>
+  instance.status === 'RUNNING' && instance.lastHeartbeat === null
+
+/** How one instance is, in the vocabulary. One that runs but is nearly full is worth a look; what is not known is never healthy. */
+export function instanceState(
+  instance: Pick<Instance, 'status' | 'lastHeartbeat'>,
+  metric?: LatestMetric,
+): InstanceState {
+  if (isUnheard(instance) && !metric) return { status: 'unknown', word: 'Never heard of' }
   const state = STATES[instance.status]
   if (state.status !== 'ok' || !metric) return state
   if (metric.diskPercent >= FULL_PERCENT) return { status: 'warning', word: `Disk ${Math.round(metric.diskPercent)} %` }

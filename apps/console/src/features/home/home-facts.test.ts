@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { FleetStats, Instance, JobRecord } from '../../api/wire.ts'
-import { fleetTiles, headline, jobRates } from './home-facts.ts'
+import { fleetTiles, headline, heardStats, jobRates } from './home-facts.ts'
 
 const stats = (by_status: FleetStats['by_status'], total: number): FleetStats => ({
   total,
@@ -22,6 +22,11 @@ describe('the sentence of the home page', () => {
       fleet: '9 of 12 instances are healthy.',
       rest: '1 instance failed. 2 instances silent.',
     })
+  })
+  test('what was registered and never heard of is not called healthy', () => {
+    const unheard = { status: 'RUNNING', lastHeartbeat: null } as Instance
+    const heard = heardStats(stats({ RUNNING: 4 }, 4), [unheard, { ...unheard, status: 'STOPPED' }])
+    expect(headline(heard, 0)).toEqual({ fleet: '3 of 4 instances are healthy.', rest: '1 instance silent.' })
   })
   test('a fleet that cannot be seen is not called healthy', () => {
     expect(headline(undefined, 0).fleet).toBe('The fleet cannot be seen.')

@@ -1,7 +1,18 @@
 import type { FleetStats, Instance, JobRecord, LatestMetric } from '../../api/wire.ts'
 import { instant, plural } from '../../ui/age.ts'
 import type { Tile } from '../../ui/tile-map.tsx'
-import { environmentOf, instanceState } from '../fleet/instance-state.ts'
+import { environmentOf, instanceState, isUnheard } from '../fleet/instance-state.ts'
+
+/** The figures with those that nothing was ever heard from counted as silent: the server counts what they were registered as. */
+export function heardStats(stats: FleetStats | undefined, instances: readonly Instance[]): FleetStats | undefined {
+  const unheard = instances.filter(isUnheard).length
+  if (!stats || unheard === 0) return stats
+  const { RUNNING: running = 0, UNKNOWN: silent = 0 } = stats.by_status
+  return {
+    ...stats,
+    by_status: { ...stats.by_status, RUNNING: Math.max(0, running - unheard), UNKNOWN: silent + unheard },
+  }
+}
 
 /** The answer to the page's question, as sentences. */
 export function headline(

@@ -23,7 +23,7 @@ import { auditWords, shortId } from '../activity/audit-words.ts'
 import { AskList } from '../inbox/ask-list.tsx'
 import { useAsks } from '../inbox/use-asks.ts'
 import { jobState, topicWords } from '../jobs/job-state.ts'
-import { deadWords, fleetTiles, headline, jobRates, queueLoad, runsToday } from './home-facts.ts'
+import { deadWords, fleetTiles, headline, heardStats, jobRates, queueLoad, runsToday } from './home-facts.ts'
 import { HomeStrip } from './home-strip.tsx'
 
 const SHOWN = 5
@@ -53,7 +53,8 @@ export function HomePage() {
   const load = useMemo(() => queues.data && queueLoad(queues.data.topics), [queues.data])
   const groups = useMemo(() => fleetTiles(instances.data?.instances ?? [], latest.data), [instances.data, latest.data])
   const waits = inbox.data?.total ?? 0
-  const said = headline(stats.data, waits, runs?.failed ?? 0)
+  const figures = useMemo(() => heardStats(stats.data, instances.data?.instances ?? []), [stats.data, instances.data])
+  const said = headline(figures, waits, runs?.failed ?? 0)
 
   return (
     <Page scroll>
@@ -77,7 +78,7 @@ export function HomePage() {
         )}
       </div>
       <HomeStrip
-        stats={stats.data}
+        stats={figures}
         waits={mayDecide ? waits : undefined}
         rates={rates}
         runs={runs}

@@ -82,7 +82,7 @@ function Figure(props: {
   return (
     <Link
       to={props.to}
-      className="grid min-w-0 grid-cols-[minmax(0,1fr)_auto] items-end gap-x-2.5 gap-y-px border-line-1 px-3.5 pt-[9px] pb-2.5 text-s2 transition-colors duration-(--t-1) not-first:border-l hover:bg-hover narrow:nth-[odd]:border-l-0 narrow:nth-[n+3]:border-t"
+      className="grid min-w-0 grid-cols-[minmax(0,1fr)_auto] content-start items-end gap-x-2.5 gap-y-px border-line-1 px-3.5 pt-[9px] pb-2.5 text-s2 transition-colors duration-(--t-1) not-first:border-l hover:bg-hover narrow:nth-[odd]:border-l-0 narrow:nth-[n+3]:border-t"
     >
       <span className="col-span-full text-ink-2">{props.name}</span>
       <span className="num whitespace-nowrap">
@@ -90,8 +90,12 @@ function Figure(props: {
         <span className="text-ink-2">{props.note}</span>
       </span>
       <span className="pb-1 narrow:hidden">{props.end}</span>
-      <span className="col-span-full flex min-w-0 items-center gap-2 truncate text-ink-2">
-        {typeof props.children === 'string' ? <span className="truncate">{props.children}</span> : props.children}
+      <span className="col-span-full flex min-w-0 items-center gap-2 truncate text-ink-2 narrow:whitespace-normal">
+        {typeof props.children === 'string' ? (
+          <span className="truncate narrow:whitespace-normal">{props.children}</span>
+        ) : (
+          props.children
+        )}
       </span>
     </Link>
   )
