@@ -33,6 +33,7 @@ const PickedContext = createContext<Picked>({ selected: undefined, tabStop: unde
 const TYPES = { step: StepCard }
 /** Under this zoom the names are too small. */
 const READABLE = 0.6
+const CLOSE = 0.85
 const FIT = { padding: 0.12, maxZoom: 1, minZoom: 0.4 }
 
 export function GraphCanvas(props: GraphProps) {
@@ -70,21 +71,29 @@ function Flow(props: GraphProps) {
       })),
     [edges],
   )
-  const picked = useMemo(
-    () => ({ selected, tabStop: selected ?? nodes[0]?.id, onSelect: (id: string) => onSelect?.(id) }),
-    [selected, nodes, onSelect],
+  const first = useMemo(
+    () => (nodes.find(({ id }) => !edges.some(({ to }) => to === id)) ?? nodes[0])?.id,
+    [nodes, edges],
   )
-  const stop = useRef(picked.tabStop)
-  stop.current = picked.tabStop
-  // A graph that has just been placed, or whose frame has changed its size, is shown whole; where it could not be read then, around the node in hand.
+  const picked = useMemo(
+    () => ({ selected, tabStop: selected ?? first, onSelect: (id: string) => onSelect?.(id) }),
+    [selected, first, onSelect],
+  )
+  const stop = useRef({ selected, first })
+  stop.current = { selected, first }
+  // A graph that has just been placed, or whose frame has changed its size, is shown whole; where it could not be read then, around the node in hand, or from its beginning.
   useEffect(() => {
     const element = frame.current
     if (!element || !places) return
     const fit = async () => {
       await flow.fitView(FIT)
-      const place = places.get(stop.current ?? '')
+      const inHand = places.get(stop.current.selected ?? '')
+      const place = inHand ?? places.get(stop.current.first ?? '')
       if (flow.getZoom() >= READABLE || !place) return
-      await flow.setCenter(place.x + NODE_WIDTH / 2, place.y + NODE_HEIGHT / 2, { zoom: 0.85 })
+      const middle = place.y + NODE_HEIGHT / 2
+      if (inHand) await flow.setCenter(place.x + NODE_WIDTH / 2, middle, { zoom: CLOSE })
+      else
+        await flow.setViewport({ x: 16 - place.x * CLOSE, y: element.clientHeight / 2 - middle * CLOSE, zoom: CLOSE })
     }
     const observer = new ResizeObserver(() => void fit())
     observer.observe(element)

@@ -17,6 +17,8 @@ import { type Pair, pairsOf } from './run-difference.ts'
 import { runState, stepState } from './run-words.ts'
 
 const rowId = (pair: Pair) => pair.key
+/** Two parts side by side, without the lines of parts under each other. */
+const FLUSH = 'min-w-0 border-b-0! px-0! py-0!'
 
 /** Two runs of one workflow, step by step: what differs stands out. */
 export function ComparePage() {
@@ -78,11 +80,11 @@ export function ComparePage() {
         />
       </FittedTable>
       {right.data && (
-        <div className="grid gap-4 p-4 wide:grid-cols-2 wide:p-5">
-          <Section title={step ? `${step.key}, this run` : 'Input, this run'}>
+        <div className="grid grid-cols-[minmax(0,1fr)] gap-4 p-4 wide:grid-cols-2 wide:p-5">
+          <Section className={FLUSH} title={step ? `${step.key}, this run` : 'Input, this run'}>
             <JsonView label="This run" value={step ? shownOf(step.left) : left.data.input} maxHeight={360} />
           </Section>
-          <Section title={step ? `${step.key}, the other` : 'Input, the other'}>
+          <Section className={FLUSH} title={step ? `${step.key}, the other` : 'Input, the other'}>
             <JsonView label="The other run" value={step ? shownOf(step.right) : right.data.input} maxHeight={360} />
           </Section>
         </div>
@@ -99,6 +101,7 @@ function columnsOf(left: WorkflowRun | undefined, right: WorkflowRun | undefined
     id,
     head: run ? `run ${run.id.slice(-6)}` : '',
     width: 240,
+    narrow: id === 'left' ? 'place' : 'end',
     from: id === 'left' ? 0 : 560,
     cell: (pair) => {
       const step = pair[id]
@@ -120,7 +123,7 @@ function columnsOf(left: WorkflowRun | undefined, right: WorkflowRun | undefined
       cell: ({ key, differs }) => (
         <span className="flex min-w-0 items-center gap-2">
           <StatusShape
-            status={differs.length > 0 ? 'warning' : 'ok'}
+            status={differs.length > 0 ? 'warning' : 'off'}
             size={12}
             label={differs.length > 0 ? 'differs' : 'equal'}
           />

@@ -33,6 +33,14 @@ test('what is written is read as the same, without what the server fills in', ()
   expect(readDefinition(writeDefinition(workflow)).definition).toEqual({ id: 'a', steps: workflow.steps })
 })
 
+test('steps are written after those that they depend on, in whatever order they are stored', () => {
+  const text = writeDefinition({
+    steps: { tell: { depends_on: ['build', 'ask'] }, build: { depends_on: ['ask'] }, ask: { type: 'approval' } },
+  })
+  const at = (id: string) => text.indexOf(`\n  ${id}:`)
+  expect([at('ask'), at('build'), at('tell')].toSorted((a, b) => a - b)).toEqual([at('ask'), at('build'), at('tell')])
+})
+
 test('the first input has the defaults and what is required', () => {
   const schema = {
     properties: {

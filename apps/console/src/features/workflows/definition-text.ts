@@ -42,7 +42,30 @@ export function writeDefinition(workflow: Readonly<Record<string, unknown>>): st
   const shown = Object.entries(workflow).filter(
     ([name, value]) => !SERVERS.has(name) && value !== '' && value !== null && value !== 0,
   )
-  return stringify(Object.fromEntries(shown), { lineWidth: 110 })
+  const written = Object.fromEntries(shown)
+  const { steps } = written
+  if (isSteps(steps)) written['steps'] = inOrder(steps)
+  return stringify(written, { lineWidth: 110 })
+}
+
+type Steps = Readonly<Record<string, { depends_on?: unknown }>>
+const isSteps = (value: unknown): value is Steps =>
+  typeof value === 'object' && value !== null && Object.values(value).every((step) => typeof step === 'object' && step)
+
+/** Steps as one reads them: each after those that it depends on. The database keeps them in no order. */
+function inOrder(steps: Steps): Steps {
+  const depths = new Map<string, number>()
+  const depthOf = (id: string): number => {
+    const known = depths.get(id)
+    if (known !== undefined) return known
+    // A circle, which the server refuses, ends here all the same.
+    depths.set(id, 0)
+    const before = steps[id]?.depends_on
+    const depth = Array.isArray(before) ? Math.max(0, ...before.map((each) => depthOf(String(each)) + 1)) : 0
+    depths.set(id, depth)
+    return depth
+  }
+  return Object.fromEntries(Object.entries(steps).toSorted(([a], [b]) => depthOf(a) - depthOf(b)))
 }
 
 export const FIRST_DEFINITION = `id: hello

@@ -57,7 +57,13 @@ export function RunChat(props: { run: WorkflowRun }) {
           send()
         }}
       >
-        <TextArea aria-label="Message" rows={2} value={text} onChange={(event) => setText(event.target.value)} />
+        <TextArea
+          aria-label="Message"
+          placeholder="Say something to whoever works on this run"
+          rows={2}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
         <Button
           type="submit"
           icon={Send}

@@ -9,7 +9,7 @@ import { usePageName } from '../../app/crumbs.ts'
 import { FailureView } from '../../app/failure-view.tsx'
 import { useUrlState } from '../../app/url-state.ts'
 import { instant, sentence, span } from '../../ui/age.ts'
-import { Banner } from '../../ui/banner.tsx'
+import { Banner, Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { useNow } from '../../ui/clock.ts'
 import { JsonView } from '../../ui/code-block.tsx'
@@ -134,7 +134,10 @@ function RunView(props: { run: WorkflowRun; plan: PlanShape }) {
         />
       </ObjectHeader>
       <RunBanner run={run} plan={plan} onChoose={choose} />
-      <div {...tabPanel('run', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
+      <div
+        {...tabPanel('run', tab)}
+        className="flex min-h-0 flex-1 flex-col overflow-y-auto focus-visible:-outline-offset-2"
+      >
         {tab === 'steps' && run.dry_run ? (
           <DryRunPlan run={run} plan={plan} />
         ) : tab === 'steps' ? (
@@ -155,16 +158,20 @@ function RunView(props: { run: WorkflowRun; plan: PlanShape }) {
             </div>
           </>
         ) : null}
-        {tab === 'timeline' && <RunTimeline run={run} />}
+        {tab === 'timeline' && <RunTimeline run={run} plan={plan} />}
         {tab === 'data' && (
-          <div className="grid gap-4 p-4 wide:p-5 roomy:grid-cols-2">
+          <div className="grid grid-cols-[minmax(0,1fr)] items-start gap-4 p-4 wide:p-5 roomy:grid-cols-2">
             <JsonView label="Input" title="Input" value={run.input} maxHeight={560} />
-            <JsonView
-              label="Output"
-              title={run.error ? 'Error' : 'Output'}
-              value={run.error ?? run.output}
-              maxHeight={560}
-            />
+            {run.error || hasEnded(run.status) ? (
+              <JsonView
+                label="Output"
+                title={run.error ? 'Error' : 'Output'}
+                value={run.error ?? run.output}
+                maxHeight={560}
+              />
+            ) : (
+              <Note status="off">Its output stands here when the run has ended.</Note>
+            )}
             <JsonView label="Context" title="What expressions see" value={run.context} maxHeight={560} />
             <JsonView
               label="Labels"

@@ -207,10 +207,10 @@ export function itemWords(step: ChildStepRun): string {
 }
 
 const EVENTS: Record<string, string> = {
-  step_dispatched: 'was sent',
+  step_dispatched: 'began',
   step_completed: 'ended',
   step_output_invalid: 'gave what its schema refuses',
-  step_waiting: 'waits',
+  step_waiting: 'waits for a person',
   step_approved: 'was approved',
   step_rejected: 'was rejected',
   step_condition_evaluated: 'was decided',
@@ -222,11 +222,32 @@ const EVENTS: Record<string, string> = {
   step_event_failed: 'could not tell',
   step_retry_scheduled: 'will be tried again',
   step_skipped: 'was skipped',
-  run_status: 'is now',
+}
+
+const RUN_EVENTS: Record<string, string> = {
+  pending: 'was asked for',
+  running: 'runs',
+  waiting: 'waits',
+  succeeded: 'is done',
+  failed: 'failed',
+  cancelled: 'was cancelled',
+  timed_out: 'took too long',
+}
+const STEP_ENDS: Record<string, string> = {
+  succeeded: 'is done',
+  failed: 'failed',
+  cancelled: 'was cancelled',
+  timed_out: 'took too long',
 }
 
 /** What a line of the timeline says of its step, or of the run. */
-export const eventWords = (type: string): string => EVENTS[type] ?? type.replaceAll('_', ' ')
+export function eventWords(type: string, status?: string): string {
+  const said =
+    type === 'run_status' ? RUN_EVENTS[status ?? ''] : type === 'step_completed' ? STEP_ENDS[status ?? ''] : undefined
+  return (
+    said ?? [EVENTS[type] ?? type.replaceAll('_', ' '), type === 'run_status' ? status : ''].filter(Boolean).join(' ')
+  )
+}
 
 /** The shape before a line of the timeline. */
 export function eventStatus(type: string, status: string | undefined): Status {

@@ -4,7 +4,7 @@ import { Play } from 'lucide-react'
 import { useCallback, useMemo } from 'react'
 import type { useRuns } from '../../api/workflows.ts'
 import { FailureView } from '../../app/failure-view.tsx'
-import { count, instant, span } from '../../ui/age.ts'
+import { instant, plural, span } from '../../ui/age.ts'
 import { useNow } from '../../ui/clock.ts'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { EmptyState, SkeletonRows } from '../../ui/states.tsx'
@@ -51,7 +51,7 @@ export function RunsTable(props: { runs: ReturnType<typeof useRuns>; named: bool
         }
       />
       <TableFoot
-        count={`${count(rows.length)}${hasNextPage ? ' read so far' : ''}`}
+        count={`${plural(rows.length, 'run')}${hasNextPage ? ' read so far' : ''}`}
         fresh={runs.dataUpdatedAt || undefined}
         keys={[
           ['j', 'next'],

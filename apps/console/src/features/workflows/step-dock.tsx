@@ -127,7 +127,10 @@ export function StepDock(props: {
         onChange={(next) => setUrl({ part: next })}
         tabs={parts.map((value) => ({ value, label: WORDS[value] }))}
       />
-      <div {...tabPanel('step', part)} className="flex min-h-[180px] flex-1 flex-col overflow-y-auto outline-none">
+      <div
+        {...tabPanel('step', part)}
+        className="flex min-h-[180px] flex-1 flex-col overflow-y-auto focus-visible:-outline-offset-2"
+      >
         {part === 'output' && (
           <div className="p-4">
             {step?.output === undefined ? (

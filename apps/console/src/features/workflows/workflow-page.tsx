@@ -116,11 +116,15 @@ function WorkflowView(props: { workflow: WorkflowDefinition }) {
         id="workflow"
         label="Parts of the workflow"
         keys
+        className="px-[7px] wide:px-[11px]"
         value={tab}
         onChange={(next) => setUrl({ tab: next === 'runs' ? undefined : next }, true)}
         tabs={TABS.map((value) => ({ value, label: WORDS[value] }))}
       />
-      <div {...tabPanel('workflow', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
+      <div
+        {...tabPanel('workflow', tab)}
+        className="flex min-h-0 flex-1 flex-col overflow-y-auto focus-visible:-outline-offset-2"
+      >
         {tab === 'runs' && <RunsTable runs={runs} named={false} />}
         {tab === 'definition' && (
           <Suspense fallback={<SkeletonRows rows={8} />}>
