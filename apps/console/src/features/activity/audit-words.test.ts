@@ -31,3 +31,10 @@ test('without a user it was the system', () => {
     did: 'new thing',
   })
 })
+test('results that workers keep and sessions are told in the words of people', () => {
+  const kept = auditWords(entry({ action: 'UPDATE', resource: 'memory', resourceId: 'res:01a2:build@1' }))
+  expect(kept).toMatchObject({ did: 'stored', what: 'the result of job', id: '01a2:build@1' })
+  const note = auditWords(entry({ action: 'UPDATE', resource: 'memory', resourceId: 'notes' }))
+  expect(note).toMatchObject({ did: 'changed', what: 'memory', id: 'notes' })
+  expect(auditWords(entry({ action: 'CREATE', resource: 'session' })).did).toBe('signed in,')
+})

@@ -41,12 +41,27 @@ const VERBS: Record<string, string> = {
 export function auditWords(entry: AuditEntry): { status: Status; who: string; did: string; what: string; id: string } {
   const outcome = entry.metadata?.['outcome']
   const who = entry.userName ?? entry.userEmail ?? entry.userId ?? String(entry.metadata?.['actorName'] ?? 'the system')
+  const { did, what, id } = deedOf(entry)
   return {
     status: outcome === 'denied' ? 'denied' : outcome === 'failed' ? 'failed' : 'ok',
     who,
-    did: `${outcome === 'denied' ? 'was denied: ' : outcome === 'failed' ? 'failed: ' : ''}${VERBS[entry.action] ?? entry.action.toLowerCase().replaceAll('_', ' ')}`,
+    did: `${outcome === 'denied' ? 'was denied: ' : outcome === 'failed' ? 'failed: ' : ''}${did}`,
+    what,
+    id,
+  }
+}
+
+/** What people call it, where the names of the action and of what it was done to do not say so. */
+function deedOf(entry: AuditEntry): { did: string; what: string; id: string } {
+  const id = entry.resourceId ?? ''
+  const [, place, job = ''] = /^(res|ctx):(.+)$/.exec(entry.resource === 'memory' ? id : '') ?? []
+  if (place) return { did: 'stored', what: place === 'res' ? 'the result of job' : 'the input of job', id: job }
+  if (entry.resource === 'session' && entry.action === 'CREATE') return { did: 'signed in,', what: 'session', id }
+  if (entry.resource === 'session' && entry.action === 'DELETE') return { did: 'signed out,', what: 'session', id }
+  return {
+    did: VERBS[entry.action] ?? entry.action.toLowerCase().replaceAll('_', ' '),
     what: entry.resource.replaceAll('_', ' '),
-    id: entry.resourceId ?? '',
+    id,
   }
 }
 
