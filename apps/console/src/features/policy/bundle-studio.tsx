@@ -37,7 +37,7 @@ export function BundleStudio() {
   const chosen = url['bundle'] ?? items.find(({ source }) => source === 'secops')?.id ?? items[0]?.id ?? NEW
   const known = items.find(({ id }) => id === chosen)
   return (
-    <div className="grid min-h-0 flex-1 gap-3 p-4 wide:p-5 roomy:grid-cols-[230px_minmax(0,1fr)]">
+    <div className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] gap-3 p-4 wide:p-5 roomy:grid-cols-[230px_minmax(0,1fr)]">
       <BundleList items={items} chosen={chosen} onChoose={(id) => setUrl({ bundle: id })} />
       <Studio
         key={chosen}
@@ -64,8 +64,11 @@ function BundleList(props: { items: readonly Bundle[]; chosen: string; onChoose:
               className="flex w-full items-center gap-2 px-3 py-2 text-left hover:bg-hover aria-pressed:bg-selected"
             >
               <StatusShape status={enabled ? 'ok' : 'off'} size={12} label={enabled ? 'in force' : 'not in force'} />
-              <span className="mono truncate text-ink">{id}</span>
-              <span className="ml-auto text-s1 text-ink-3">{source}</span>
+              <span className="mono truncate text-ink" title={id}>
+                {id}
+              </span>
+              {/* secops/… says it already. */}
+              {!id.startsWith(`${source}/`) && <span className="ml-auto text-s1 text-ink-3">{source}</span>}
             </button>
           </li>
         ))}
@@ -186,7 +189,10 @@ function Studio(props: { id: string; known: Bundle | undefined; stored: string; 
               ...(value === 'tests' ? { count: read.cases.length } : {}),
             }))}
           />
-          <div {...tabPanel('studio', panel)} className="min-h-0 flex-1 overflow-y-auto outline-none">
+          <div
+            {...tabPanel('studio', panel)}
+            className="min-h-0 flex-1 overflow-y-auto focus-visible:-outline-offset-2"
+          >
             {panel === 'tests' && <TestsPanel id={id} text={text} cases={read.cases} broken={broken} />}
             <Suspense fallback={null}>
               {panel === 'simulate' && <SimulatePanel id={id} text={text} broken={broken} />}

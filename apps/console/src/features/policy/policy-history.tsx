@@ -18,6 +18,9 @@ const ACTS = {
   settings: { words: 'changed the default', status: 'warning' },
 } as const
 
+/** Two parts side by side, without the lines of parts under each other. */
+const FLUSH = 'min-w-0 border-b-0! px-0! py-0!'
+
 /** Who changed policy, and the copies that can be gone back to. */
 export function PolicyHistory() {
   const history = usePolicyHistory()
@@ -26,8 +29,8 @@ export function PolicyHistory() {
     return <FailureView error={history.error} what="the history" onRetry={() => void history.refetch()} />
   const { audit, snapshots } = history.data
   return (
-    <div className="grid gap-5 p-4 wide:p-5 roomy:grid-cols-[minmax(0,1fr)_420px]">
-      <Section title="Changes">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-5 p-4 wide:p-5 roomy:grid-cols-[minmax(0,1fr)_420px]">
+      <Section title="Changes" className={FLUSH}>
         {audit.length === 0 ? (
           <EmptyState icon={History} title="Nothing was changed yet">
             Every publication, rollback and edit stands here and in the trail.
@@ -50,7 +53,7 @@ export function PolicyHistory() {
           />
         )}
       </Section>
-      <Section title="Copies of the whole set">
+      <Section title="Copies of the whole set" className={FLUSH}>
         {snapshots.length === 0 ? (
           <p className="text-s2 text-ink-3">
             A copy is made before and after each publication; the newest ten are kept.

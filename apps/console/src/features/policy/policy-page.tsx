@@ -29,8 +29,8 @@ export function PolicyPage() {
     <Page>
       <PageHeader title="Policy">
         {settings.data && (
-          <span className="mono truncate text-s1 text-ink-3" title={settings.data.snapshot}>
-            {settings.data.snapshot === '' ? 'nothing in force' : settings.data.snapshot.slice(-12)}
+          <span className="mono truncate text-s1 text-ink-3 narrow:hidden" title={settings.data.snapshot}>
+            {settings.data.snapshot === '' ? 'nothing in force' : `snapshot ${settings.data.snapshot.slice(-8)}`}
           </span>
         )}
         <span className="ml-auto flex items-center gap-2">
@@ -52,11 +52,15 @@ export function PolicyPage() {
         id="policy"
         label="Parts of policy"
         keys
+        className="px-[7px] wide:px-[11px]"
         value={tab}
         onChange={(next) => setUrl({ tab: next === 'rules' ? undefined : next }, true)}
         tabs={TABS.map((value) => ({ value, label: WORDS[value] }))}
       />
-      <div {...tabPanel('policy', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
+      <div
+        {...tabPanel('policy', tab)}
+        className="flex min-h-0 flex-1 flex-col overflow-y-auto focus-visible:-outline-offset-2"
+      >
         {tab === 'rules' && <RuleList />}
         {tab === 'studio' && (
           <Suspense fallback={<SkeletonRows rows={8} />}>

@@ -52,8 +52,12 @@ const COLUMNS: readonly Column<Row>[] = [
       return (
         <span className="flex min-w-0 items-center gap-2">
           <StatusShape status={status} size={14} label={word} />
-          <span className="mono truncate font-medium text-ink">{rule.id ?? 'unnamed'}</span>
-          <span className="truncate text-ink-3">{rule.reason}</span>
+          <span className="mono max-w-full flex-none truncate font-medium text-ink wide:max-w-[60%]" title={rule.id}>
+            {rule.id ?? 'unnamed'}
+          </span>
+          <span className="truncate text-ink-3 narrow:hidden" title={rule.reason}>
+            {rule.reason}
+          </span>
         </span>
       )
     },
@@ -70,12 +74,16 @@ const COLUMNS: readonly Column<Row>[] = [
     head: 'When',
     width: 300,
     from: 860,
-    cell: ({ rule }) => <span className="mono truncate text-ink-2">{whenWords(rule.match)}</span>,
+    cell: ({ rule }) => (
+      <span className="mono truncate text-ink-2" title={whenWords(rule.match)}>
+        {whenWords(rule.match)}
+      </span>
+    ),
   },
   {
     id: 'bundle',
     head: 'Bundle',
-    width: 190,
+    width: 220,
     narrow: 'place',
     from: 620,
     cell: ({ rule }) => <span className="mono truncate">{rule.source?.fragment_id ?? '–'}</span>,

@@ -54,11 +54,11 @@ export function TestsPanel(props: { id: string; text: string; cases: readonly Po
                 <span className="block text-ink-2">
                   {result.said === undefined ? result.why : decisionState(result.said).word}
                   {result.rule && <span className="mono text-ink-3"> {result.rule}</span>}
-                  {!right && result.said !== undefined && <> instead of {one.expect}</>}
+                  {!right && result.said !== undefined && <> instead of {one.expect.replaceAll('_', ' ')}</>}
                 </span>
               )}
             </span>
-            <span className="num ml-auto text-ink-3">line {one.line}</span>
+            <span className="num ml-auto whitespace-nowrap text-ink-3">line {one.line}</span>
           </li>
         )
       })}

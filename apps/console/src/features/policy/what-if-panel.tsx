@@ -8,7 +8,7 @@ import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Field, Select, TextInput } from '../../ui/form.tsx'
 import { ProgressBar } from '../../ui/sparkline.tsx'
-import { StatusShape } from '../../ui/status.tsx'
+import { StatusShape, type Status } from '../../ui/status.tsx'
 import { Age } from '../../ui/time.tsx'
 import { decisionState, topicWords } from '../jobs/job-state.ts'
 import { useWhatIf } from './use-what-if.ts'
@@ -86,6 +86,22 @@ function Progress(props: { reply: WhatIfReply; onStop: () => void }) {
   )
 }
 
+function Figures(props: { figures: readonly { status: Status; words: string; value: number }[] }) {
+  return (
+    <dl className="grid grid-cols-2 gap-2 wide:grid-cols-3">
+      {props.figures.map(({ status, words, value }) => (
+        <div key={words} className="rounded-r2 border border-line-1 px-3 py-2">
+          <dt className="flex items-center gap-1.5 text-s1 text-ink-2">
+            <StatusShape status={value === 0 ? 'off' : status} size={12} />
+            {words}
+          </dt>
+          <dd className="num text-s5 font-strong">{count(value)}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
 function Difference(props: { reply: WhatIfReply; running: boolean }) {
   const { reply } = props
   const { newly } = reply
@@ -111,17 +127,15 @@ function Difference(props: { reply: WhatIfReply; running: boolean }) {
           {warning}
         </Note>
       ))}
-      <dl className="grid grid-cols-3 gap-2">
-        {figures.map(({ status, words, value }) => (
-          <div key={words} className="rounded-r2 border border-line-1 px-3 py-2">
-            <dt className="flex items-center gap-1.5 text-s1 text-ink-2">
-              <StatusShape status={value === 0 ? 'off' : status} size={12} />
-              {words}
-            </dt>
-            <dd className="num text-s5 font-strong">{count(value)}</dd>
-          </div>
-        ))}
-      </dl>
+      {figures.every(({ value }) => value === 0) ? (
+        <Note status="ok">
+          {reply.replayed === 0
+            ? 'Nothing was decided in this time that it could be tried on. Choose a longer one.'
+            : 'As it stands, it would have changed none of them.'}
+        </Note>
+      ) : (
+        <Figures figures={figures} />
+      )}
       {reply.transitions
         .filter(({ from, to }) => from !== to)
         .map(({ from, to, count: many, examples }) => (
