@@ -1,4 +1,5 @@
 import { span } from '../ui/age.ts'
+import { keyWords } from '../ui/kbd.tsx'
 import { DeniedState, EmptyState, ErrorState, ForbiddenState } from '../ui/states.tsx'
 import { SearchX } from 'lucide-react'
 import { failureOf } from '../api/failure.ts'
@@ -23,7 +24,7 @@ export function FailureView(props: { error: unknown; what: string; onRetry?: () 
   if (failure.kind === 'missing') {
     return (
       <EmptyState icon={SearchX} title={`There is no ${props.what.replace(/^the /, '')} by this name`}>
-        {failure.message}
+        It may have been removed, or the address may be mistyped. {keyWords('mod+k')} finds what there is by its name.
       </EmptyState>
     )
   }

@@ -83,7 +83,9 @@ export function Frame(props: FrameProps) {
 
 function useCurrent(): string {
   const path = useRouterState({ select: (state) => state.location.pathname })
-  return path === '/' ? '/' : `/${path.split('/')[1] ?? ''}`
+  const first = path.split('/')[1] ?? ''
+  // A run is a part of its workflow.
+  return first === 'runs' ? '/workflows' : `/${first}`
 }
 
 function Entries(props: { counts: FrameProps['counts']; folded: boolean }) {

@@ -11,6 +11,7 @@ import {
 import { SearchX } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { useSession } from '../api/session.ts'
+import { keyWords } from '../ui/kbd.tsx'
 import { EmptyState, ErrorState } from '../ui/states.tsx'
 import { ToastRegion } from '../ui/toast.tsx'
 import { TooltipProvider } from '../ui/tooltip.tsx'
@@ -104,7 +105,7 @@ function NotFound() {
     <>
       <h1 className="sr-only">Not found</h1>
       <EmptyState icon={SearchX} title="There is no such page">
-        The address may be mistyped, or the page may have moved. ⌘K finds everything by its name.
+        The address may be mistyped, or the page may have moved. {keyWords('mod+k')} finds everything by its name.
       </EmptyState>
     </>
   )

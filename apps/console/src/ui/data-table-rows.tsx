@@ -48,6 +48,10 @@ function PlainTableRow<Row extends object>(props: TableRowProps<Row>) {
         else if (props.openOnPress) props.onOpen?.(row)
         else props.onChoose(rowKey)
       }}
+      onMouseDown={(event) => {
+        // The second press opens; it is not to mark the word under it.
+        if (event.detail > 1 && props.onOpen) event.preventDefault()
+      }}
       onDoubleClick={(event) => {
         if (!(event.target as HTMLElement).closest('a, button, input, label')) props.onOpen?.(row)
       }}

@@ -54,7 +54,13 @@ export function TextInput({ mono, className, ...props }: ComponentProps<'input'>
     <input
       data-status={props['aria-invalid'] ? 'failed' : undefined}
       {...props}
-      className={cx(BOX, 'h-(--control-h) px-2.5', mono && 'mono', className)}
+      className={cx(
+        BOX,
+        'h-(--control-h) px-2.5',
+        'file:mr-2.5 file:h-full file:border-0 file:border-r file:border-line-2 file:bg-transparent file:pr-2.5 file:font-medium file:text-ink',
+        mono && 'mono',
+        className,
+      )}
     />
   )
 }

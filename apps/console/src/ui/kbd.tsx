@@ -44,7 +44,7 @@ export function Kbd(props: { children: ReactNode; onAccent?: boolean }) {
 /** A combination or sequence, one box a stroke. */
 export function Keys(props: { keys: string }) {
   return (
-    <span className="inline-flex gap-1">
+    <span className="inline-flex gap-1 pointer-coarse:hidden">
       {keyWords(props.keys).map((word) => (
         <Kbd key={word}>{word}</Kbd>
       ))}

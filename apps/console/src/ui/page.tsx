@@ -16,7 +16,7 @@ export function PageHeader(props: { title: ReactNode; count?: ReactNode; childre
   return (
     <header
       className={cx(
-        'flex flex-none flex-wrap items-center gap-2 px-4 pt-3 pb-2.5 wide:pr-4 wide:pl-5',
+        'flex min-h-[54px] flex-none flex-wrap items-center gap-2 px-4 pt-3 pb-2.5 wide:pr-4 wide:pl-5',
         props.className,
       )}
     >

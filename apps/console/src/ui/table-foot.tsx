@@ -13,7 +13,7 @@ export function TableFoot(props: {
 }) {
   return (
     <footer className="flex h-[34px] flex-none items-center gap-3.5 overflow-hidden border-t border-line-1 px-4 text-s2 whitespace-nowrap text-ink-3 narrow:hidden">
-      <span className="num">{props.count}</span>
+      {props.count !== '' && <span className="num">{props.count}</span>}
       {props.fresh !== undefined && <Fresh at={props.fresh} live={props.live ?? false} />}
       <span className="flex-1" />
       {props.keys?.map(([key, words]) => (

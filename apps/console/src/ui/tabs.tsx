@@ -94,6 +94,7 @@ export function tabPanel(id: string, value: string) {
     role: 'tabpanel',
     id: `${id}-panel-${value}`,
     'aria-labelledby': `${id}-tab-${value}`,
-    tabIndex: -1,
+    // It scrolls: who works by keys must be able to stand in it.
+    tabIndex: 0,
   } as const
 }

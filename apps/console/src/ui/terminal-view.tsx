@@ -16,7 +16,7 @@ export function TerminalView(props: TerminalViewProps) {
           <TerminalCanvas {...props} />
         </Suspense>
       </div>
-      <div className="flex h-7 flex-none items-center gap-2.5 overflow-hidden border-t border-[oklch(0.95_0_0/0.09)] px-3.5 text-s1 whitespace-nowrap text-(--text-term-2)">
+      <div className="flex min-h-7 flex-none flex-wrap items-center gap-x-2.5 overflow-hidden border-t border-[oklch(0.95_0_0/0.09)] px-3.5 text-s1 whitespace-nowrap text-(--text-term-2)">
         {props.foot}
         <span className="ml-auto">esc esc leaves</span>
       </div>

@@ -35,7 +35,10 @@ export function AdminPage() {
         onChange={(next) => setUrl({ tab: next === 'hosts' ? undefined : next }, true)}
         tabs={TABS.map((value) => ({ value, label: WORDS[value] }))}
       />
-      <div {...tabPanel('admin', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
+      <div
+        {...tabPanel('admin', tab)}
+        className="flex min-h-0 flex-1 flex-col overflow-y-auto focus-visible:-outline-offset-2"
+      >
         {tab === 'hosts' && <HostsTab />}
         {tab === 'users' && <UsersTab />}
         {tab === 'roles' && <RolesTab />}

@@ -36,7 +36,7 @@ export function KeysTab() {
         <div className="min-w-0 flex-1">
           <h2 className="text-s4 font-strong">Your API keys</h2>
           <p className="text-ink-2">
-            A key never may more than you may. Give each program its own, so that one can be revoked alone.
+            A key may never do more than you may. Give each program its own, so that one can be revoked alone.
           </p>
         </div>
         <Button tone="primary" icon={Plus} onClick={() => setAdding(true)}>

@@ -35,7 +35,7 @@ export function PlainTable(props: {
                 <td
                   key={index}
                   className={cx(
-                    'h-(--row-h) border-b border-line-1 px-2.5 text-ink-2 first:pl-3.5 last:pr-3.5',
+                    'h-(--row-h) border-b border-line-1 px-2.5 py-[5px] text-ink-2 [overflow-wrap:anywhere] first:pl-3.5 last:pr-3.5 [&_time]:whitespace-nowrap',
                     index === row.cells.length - 1 && props.heads[index] === '' && 'text-right whitespace-nowrap',
                   )}
                 >

@@ -1,3 +1,4 @@
+import { Link } from '@tanstack/react-router'
 import { Snowflake, Sun } from 'lucide-react'
 import { useState } from 'react'
 import { useFreeze, usePrincipal, usePrincipals, type PrincipalRow } from '../../api/principals.ts'
@@ -39,7 +40,13 @@ const COLUMNS: readonly Column<PrincipalRow>[] = [
           size={14}
           label={principal.state === 'frozen' ? 'frozen' : 'active'}
         />
-        <b className="truncate font-medium text-ink">{principal.name}</b>
+        <Link
+          to="/admin"
+          search={{ tab: 'principals', principal: principal.id }}
+          className="truncate font-medium text-ink hover:underline hover:underline-offset-3"
+        >
+          {principal.name}
+        </Link>
         <span className="mono truncate text-ink-3">{principal.subject}</span>
         {principal.state === 'frozen' && <span className="text-s1 text-failed-text">frozen</span>}
       </span>

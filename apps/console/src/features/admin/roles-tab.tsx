@@ -29,13 +29,13 @@ export function RolesTab() {
                 <b className="mono font-medium text-ink">{role.name}</b>
                 <span className="block text-s1 text-ink-3">
                   {role.builtin ? 'built in' : 'made here'}
-                  {role.description && `, ${role.description}`}
+                  {role.description && `: ${role.description.slice(0, 1).toLowerCase()}${role.description.slice(1)}`}
                 </span>
               </span>,
               <Patterns key="permissions" of={role.grants} />,
               <Patterns key="pub" of={role.permissions.pub.allow ?? []} />,
               <Patterns key="sub" of={role.permissions.sub.allow ?? []} />,
-              role.extensions.join(', ') || 'none',
+              role.extensions.join(', ').replace(/^\*$/, 'all') || 'none',
             ],
           }))}
         />

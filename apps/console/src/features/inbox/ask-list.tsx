@@ -55,7 +55,7 @@ export function AskList(props: {
                     {askWords(item)}
                   </span>
                   <span className="block text-s2 text-ink-2">
-                    {item.kind === 'step' ? 'run of' : 'asked by'}{' '}
+                    {item.kind === 'step' ? 'started by' : 'asked by'}{' '}
                     <b className="font-medium text-ink">{item.requestedBy || 'nobody named'}</b>{' '}
                     <Age at={instant(item.createdAt)} suffix=" ago" />
                     {item.runId !== null && (

@@ -90,7 +90,7 @@ export function CommandTab(props: { instance: Instance }) {
   const state = execution ? executionState(execution) : undefined
 
   return (
-    <div className="grid min-h-0 flex-1 content-start overflow-y-auto roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)] roomy:content-stretch">
+    <div className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] content-start overflow-y-auto roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)] roomy:content-stretch">
       <div className="flex min-h-96 min-w-0 flex-col">
         <form
           className="flex flex-wrap items-end gap-3 px-4 pt-4 pb-3 wide:px-5"

@@ -76,7 +76,7 @@ export function InstancePage() {
           onRetry={() => void instance.refetch()}
         />
       )}
-      <div {...tabPanel('instance', tab)} className="flex min-h-0 flex-1 flex-col outline-none">
+      <div {...tabPanel('instance', tab)} className="flex min-h-0 flex-1 flex-col focus-visible:-outline-offset-2">
         {tab === 'overview' && <OverviewTab instance={instance.data} />}
         {tab === 'logs' && <LogsTab id={id} name={instance.data.name} />}
         {tab === 'processes' && <ProcessesTab id={id} />}

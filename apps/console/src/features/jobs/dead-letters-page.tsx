@@ -130,7 +130,7 @@ export function DeadLettersPage() {
           </Button>
         </BulkBar>
         <TableFoot
-          count={`${count(rows.length)}${hasNextPage ? ' read so far' : ''}`}
+          count={`${plural(rows.length, 'dead letter')}${hasNextPage ? ' read so far' : ''}`}
           fresh={letters.dataUpdatedAt || undefined}
           keys={[
             ['x', 'select'],

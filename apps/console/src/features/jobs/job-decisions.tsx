@@ -21,12 +21,13 @@ export function JobDecisions(props: { id: string }) {
         return (
           <section
             key={decision.checked_at ?? index}
-            className="grid gap-x-4 gap-y-1 border-b border-line-1 px-5 py-3 text-s2 wide:grid-cols-[16px_170px_minmax(0,1fr)_auto]"
+            className="grid grid-cols-[minmax(0,1fr)] gap-x-4 gap-y-1 border-b border-line-1 px-5 py-3 text-s2 wide:grid-cols-[16px_170px_minmax(0,1fr)_auto]"
           >
             <StatusShape status={status} size={14} className="mt-0.5" />
             <h2 className="font-medium text-ink">{word}</h2>
             <div className="min-w-0 text-ink-2">
-              {sentence(decision.reason) || 'No reason given.'}
+              {sentence(decision.reason) ||
+                (decision.rule_id ? 'The rule gives no reason.' : 'No rule matched, so the default decided.')}
               {decision.rule_id && (
                 <>
                   {' '}
@@ -38,7 +39,7 @@ export function JobDecisions(props: { id: string }) {
                   <JsonView label="Limits" value={decision.constraints} />
                 </div>
               )}
-              <p className="mt-1 text-s1 text-ink-3">
+              <p className="mt-1 text-s1 break-words text-ink-3">
                 Snapshot <span className="mono">{decision.policy_snapshot ?? '–'}</span>
                 {decision.job_hash && (
                   <>

@@ -15,6 +15,7 @@ import { instant, sentence } from '../../ui/age.ts'
 import { Banner, Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { CodeBlock, JsonView } from '../../ui/code-block.tsx'
+import { cx } from '../../ui/cx.ts'
 import { Feed } from '../../ui/feed.tsx'
 import { LogView } from '../../ui/log-view.tsx'
 import { FactsLine, KeyValues, ObjectHeader, Page, Section } from '../../ui/page.tsx'
@@ -137,10 +138,13 @@ function JobView(props: { job: JobDetail; readAt: number; tab: JobTab; onTab: (t
         />
       </ObjectHeader>
       <WhyBanner job={job} />
-      <div {...tabPanel('job', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
+      <div
+        {...tabPanel('job', tab)}
+        className="flex min-h-0 flex-1 flex-col overflow-y-auto focus-visible:-outline-offset-2"
+      >
         {tab === 'output' && <Output job={job} stream={stream} />}
         {tab === 'input' && (
-          <div className="grid gap-4 p-4 wide:p-5 roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
+          <div className="grid grid-cols-[minmax(0,1fr)] items-start gap-4 p-4 wide:p-5 roomy:grid-cols-[minmax(0,1fr)_var(--aside-w)]">
             {job.context === null ? (
               <Note status="unknown">The input is not kept any more.</Note>
             ) : (
@@ -269,7 +273,12 @@ function Output(props: { job: JobDetail; stream: JobOutput }) {
         </div>
       )}
       {shown && (
-        <div className="flex-none border-t border-line-1 p-4 wide:p-5">
+        <div
+          className={cx(
+            'flex-none p-4 wide:p-5',
+            (lines.length > 0 || text !== '' || errors !== '') && 'border-t border-line-1',
+          )}
+        >
           <JsonView title="Result" label="Result" value={job.result} maxHeight={320} />
         </div>
       )}

@@ -97,7 +97,7 @@ const COLUMNS: readonly Column<JobRecord>[] = [
   {
     id: 'by',
     head: 'Asked by',
-    width: 152,
+    width: 200,
     from: 680,
     cell: (job) => job.actor_id ?? job.principal ?? <span className="text-ink-3">–</span>,
   },

@@ -6,7 +6,7 @@ import { useRefusal } from '../../app/allowed.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { failureToast } from '../../app/failure-toast.ts'
 import { FailureView } from '../../app/failure-view.tsx'
-import { count, span } from '../../ui/age.ts'
+import { count, plural, span } from '../../ui/age.ts'
 import { Button } from '../../ui/button.tsx'
 import { DataTable, type Column } from '../../ui/data-table.tsx'
 import { FittedTable } from '../../ui/fitted-table.tsx'
@@ -44,6 +44,9 @@ function nowWords({ waiting, running, held, setAside, blocked }: Topic): string 
   )
 }
 
+const pausedWords = ({ by, reason }: NonNullable<Topic['paused']>): string =>
+  `paused by ${by}${reason ? `: ${reason}` : ''}`
+
 const TOPICS: readonly Column<Topic>[] = [
   {
     id: 'topic',
@@ -64,11 +67,10 @@ const TOPICS: readonly Column<Topic>[] = [
           size={14}
           label={topic.paused ? 'paused' : topic.running > 0 ? 'works' : topic.waiting > 0 ? 'waits' : 'idle'}
         />
-        <span className="mono max-w-[75%] flex-none truncate font-medium text-ink">{topicWords(topic.topic)}</span>
+        <span className="mono min-w-0 truncate font-medium text-ink">{topicWords(topic.topic)}</span>
         {topic.paused && (
-          <span className="truncate text-s1 text-waiting-text">
-            paused by {topic.paused.by}
-            {topic.paused.reason && `: ${topic.paused.reason}`}
+          <span className="min-w-0 flex-1 truncate text-s1 text-waiting-text" title={pausedWords(topic.paused)}>
+            {pausedWords(topic.paused)}
           </span>
         )}
       </span>
@@ -100,15 +102,19 @@ const TOPICS: readonly Column<Topic>[] = [
   {
     id: 'limits',
     head: 'Limits',
-    width: 150,
+    width: 190,
     from: 960,
     cell: ({ limits }) =>
       limits.maxDepth === null && limits.maxAgeMs === null ? (
         <span className="text-ink-3">none</span>
       ) : (
         <span>
-          {limits.maxDepth !== null && `${count(limits.maxDepth)} jobs `}
-          {limits.maxAgeMs !== null && span(limits.maxAgeMs)}
+          {[
+            limits.maxDepth !== null && plural(limits.maxDepth, 'job'),
+            limits.maxAgeMs !== null && `no older than ${span(limits.maxAgeMs)}`,
+          ]
+            .filter(Boolean)
+            .join(', ')}
         </span>
       ),
   },
@@ -145,7 +151,7 @@ const POOLS: readonly Column<Pool>[] = [
     right: true,
     narrow: 'place',
     cell: (pool) => (
-      <span className="num">
+      <span className="num narrow:block narrow:text-left">
         {count(pool.workers)}
         <span className="wide:hidden"> {pool.workers === 1 ? 'worker' : 'workers'}</span>
         {pool.draining > 0 && <span className="text-ink-3"> {count(pool.draining)} draining</span>}

@@ -4,6 +4,7 @@ import { failureOf } from '../../api/failure.ts'
 import { answerDevice, lookAtDevice } from '../../api/session.ts'
 import { usePageName } from '../../app/crumbs.ts'
 import { useUrlState } from '../../app/url-state.ts'
+import { sentence } from '../../ui/age.ts'
 import { Note } from '../../ui/banner.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Field, TextInput } from '../../ui/form.tsx'
@@ -40,6 +41,10 @@ export function DevicePage() {
     <Page scroll>
       <PageHeader title="Sign in a device" />
       <div className="flex max-w-[560px] flex-col gap-4 px-4 pb-6 wide:px-5">
+        <p className="text-ink-2">
+          A program without a browser of its own, such as <span className="mono">wheelhouse login</span> on a server,
+          shows a code. Type it here to see what asks, then decide.
+        </p>
         <form
           className="flex items-end gap-2"
           onSubmit={(event) => {
@@ -71,7 +76,9 @@ export function DevicePage() {
             this page.
           </Note>
         ) : waiting.isError ? (
-          <Note status="failed">{failureOf(waiting.error).message}</Note>
+          <Note status="failed">
+            {sentence(failureOf(waiting.error).message)} Codes lapse: start the sign-in on the device again.
+          </Note>
         ) : (
           waiting.data && (
             <section

@@ -39,7 +39,13 @@ const COLUMNS: readonly Column<PackRecord>[] = [
     cell: (pack) => (
       <span className="flex min-w-0 items-center gap-2">
         <StatusShape status={STATES[pack.status].status} size={14} label={STATES[pack.status].word} />
-        <b className="truncate font-medium text-ink">{pack.manifest.metadata.title || pack.id}</b>
+        <Link
+          to="/packs"
+          search={{ pack: pack.id }}
+          className="truncate font-medium text-ink hover:underline hover:underline-offset-3"
+        >
+          {pack.manifest.metadata.title || pack.id}
+        </Link>
         <span className="mono text-ink-3">{pack.id}</span>
         {pack.status !== 'ACTIVE' && <span className="text-s1 text-ink-2">{STATES[pack.status].word}</span>}
       </span>
@@ -72,7 +78,7 @@ const COLUMNS: readonly Column<PackRecord>[] = [
     from: 900,
     cell: (pack) => <span className="truncate">{bringsWords(pack)}</span>,
   },
-  { id: 'by', head: 'Installed by', width: 130, from: 1000, cell: (pack) => pack.installed_by ?? '–' },
+  { id: 'by', head: 'Installed by', width: 190, from: 1000, cell: (pack) => pack.installed_by ?? '–' },
   {
     id: 'at',
     head: 'Installed',
@@ -178,7 +184,7 @@ function PackSheet(props: { pack: PackRecord; onGone: () => void }) {
         </ul>
       )}
       {verify.error && <p className="text-s2 text-failed-text">{failureOf(verify.error).message}</p>}
-      <Section title="Workflows">
+      <Section title="Workflows" className="border-b-0! px-0! py-0!">
         {workflows.length === 0 && <p className="text-s2 text-ink-3">none</p>}
         <ul className="text-s2">
           {workflows.map((id) => (
@@ -190,7 +196,7 @@ function PackSheet(props: { pack: PackRecord; onGone: () => void }) {
           ))}
         </ul>
       </Section>
-      <Section title="Facts">
+      <Section title="Facts" className="px-0! py-0!">
         <KeyValues
           rows={[
             { name: 'version', value: pack.version, mono: true },

@@ -25,11 +25,15 @@ export function PacksPage() {
         id="packs"
         label="Parts of the packs"
         keys
+        className="px-[7px] wide:px-[11px]"
         value={tab}
         onChange={(next) => setUrl({ tab: next === 'installed' ? undefined : next }, true)}
         tabs={TABS.map((value) => ({ value, label: WORDS[value] }))}
       />
-      <div {...tabPanel('packs', tab)} className="flex min-h-0 flex-1 flex-col overflow-y-auto outline-none">
+      <div
+        {...tabPanel('packs', tab)}
+        className="flex min-h-0 flex-1 flex-col overflow-y-auto focus-visible:-outline-offset-2"
+      >
         {tab === 'installed' ? <InstalledPacks /> : <Marketplace />}
       </div>
     </Page>
