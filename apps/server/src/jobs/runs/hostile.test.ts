@@ -221,6 +221,55 @@ test('a storage step reads by pointer what the run itself left, and all else onl
   expect((await runs.until(allowed, 'succeeded')).steps.read.output).toMatchObject({ found: true, value: 'x' })
 })
 
+test('a run reaches the memory of others only by the right to read memories', async () => {
+  const { a, kernel } = runs.world
+  const limited = await runs.world.person(a, 'limited', 'user')
+  const step = { type: 'storage', input: { op: 'get', key: 'k' } }
+  const workflow = await runs.save({ read: step })
+  const keep = await runs.save({ keep: { type: 'storage', input: { op: 'put', key: 'k', value: 'kept' } } })
+  const begin = (id: string, input: object, as?: string) => runs.call('POST', `/api/v1/workflows/${id}/runs`, input, as)
+  await runs.until((await begin(keep, { memory_id: 'shared' })).body.run_id, 'succeeded')
+  const admin = await begin(workflow, { memory_id: 'shared' })
+  expect((await runs.until(admin.body.run_id, 'succeeded')).steps.read.output).toMatchObject({ value: 'kept' })
+  for (const memory of ['shared', 'mem:shared', `run:${admin.body.run_id}`, 'of nobody yet'])
+    expect(await begin(workflow, { memory_id: memory }, limited)).toMatchObject({
+      status: 403,
+      body: { error: expect.stringContaining('memory:read') },
+    })
+  const chat = `/api/v1/workflow-runs/${admin.body.run_id}/chat`
+  expect((await runs.call('GET', chat)).status).toBe(200)
+  expect((await runs.call('GET', chat, undefined, limited)).status).toBe(403)
+
+  // What is their own goes on: by naming an earlier run of theirs, and from a run to those below it.
+  const own = (await begin(keep, {}, limited)).body.run_id
+  await runs.until(own, 'succeeded')
+  const next = await begin(workflow, { memory_id: `run:${own}` }, limited)
+  expect((await runs.until(next.body.run_id, 'succeeded')).steps.read.output).toMatchObject({ value: 'kept' })
+  const nested = (memory: string) => ({
+    put: { type: 'storage', input: { op: 'put', key: 'k', value: 'above' } },
+    sub: { type: 'subworkflow', workflow_id: workflow, depends_on: ['put'], input: { memory_id: memory } },
+  })
+  const below = await begin(await runs.save(nested('run:${run.id}')), {}, limited)
+  expect((await runs.until(below.body.run_id, 'succeeded')).steps.sub.output).toMatchObject({
+    read: { value: 'above' },
+  })
+  const foreign = await begin(await runs.save(nested('shared')), {}, limited)
+  expect((await runs.until(foreign.body.run_id, 'failed')).error.message).toContain('memory:read')
+
+  // Not around the run either: a job that is submitted for the verb itself.
+  await kernel.db.tenant(a.id, (tx) =>
+    tx.run(
+      sql`insert into roles (tenant_id, name, patterns) values (${a.id}, 'storer', '{job:submit,job:read,workflow:storage}')`,
+    ),
+  )
+  const storer = await runs.world.person(a, 'storer', 'storer')
+  const body = { prompt: 'x', topic: 'job.wh.workflow.storage', context: { op: 'get', key: 'k' }, memory_id: 'shared' }
+  const job = (await runs.call('POST', '/api/v1/jobs', body, storer)).body.job_id
+  await expect
+    .poll(async () => (await runs.call('GET', `/api/v1/jobs/${job}`)).body, { timeout: 10_000 })
+    .toMatchObject({ state: 'FAILED', error_code: 'PERM_DENIED' })
+})
+
 test('an approval does not count for a rerun with another input, or by somebody else', async () => {
   const workflow = await runs.save({
     approve: { type: 'approval' },

@@ -8,6 +8,7 @@ import {
   findRun,
   listRuns,
   memoryOf,
+  requireMemory,
   readEvents,
   readRun,
   type RunRow,
@@ -102,9 +103,11 @@ export const routes = ({ workflows, feed }: Kernel): Bound[] =>
       return events.map((event) => shownEvent(event, row.id, row.workflowId))
     },
 
-    async getRunChat({ tx, params, query }) {
+    async getRunChat({ tx, principal, params, query }) {
       const row = await requireRun(tx, params.id)
-      const { items, next } = await listEvents(tx, memoryOf(row.id, row.input), {
+      const memory = memoryOf(row.id, row.input)
+      await requireMemory(tx, principal, memory, [`run:${row.id}`])
+      const { items, next } = await listEvents(tx, memory, {
         limit: capped(query.limit),
         ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
       })

@@ -24,6 +24,7 @@ export {
 } from './queries.ts'
 export { findRun, type RunRow } from './run-rows.ts'
 export { runWord, shownChild, shownCounts, stepWord } from './shown.ts'
+export { requireMemory } from './memory-reach.ts'
 export { memoryOf } from './step-job.ts'
 export { stepColumns, stepOf, type StepRow } from './step-rows.ts'
 export { RUN_TOPIC, type RunChange } from './run-news.ts'

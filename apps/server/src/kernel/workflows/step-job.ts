@@ -13,11 +13,14 @@ function priorityOf(input: Readonly<Record<string, unknown>>): Priority {
   return PRIORITIES.find((each) => each === word) ?? 'batch'
 }
 
-/** The memory of a run (jobs.md 8, chat): what its input names, else its own. */
-export function memoryOf(runId: string, input: Readonly<Record<string, unknown>>): string {
-  const { memory_id: named } = input
-  return typeof named === 'string' && named !== '' ? named : `run:${runId}`
+/** The memory that a run's input names. */
+export function namedMemory({ memory_id: named }: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof named === 'string' && named !== '' ? named : undefined
 }
+
+/** The memory of a run (jobs.md 8, chat): what its input names, else its own. */
+export const memoryOf = (runId: string, input: Readonly<Record<string, unknown>>): string =>
+  namedMemory(input) ?? `run:${runId}`
 
 /** What the worker finds behind the context pointer: the bare input, with its item (jobs.md 21.4). */
 function payload({ input, item, index }: Submit): unknown {

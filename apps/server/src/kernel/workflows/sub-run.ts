@@ -1,12 +1,16 @@
+import { Fault } from '@wheelhouse/contract'
 import type { Instant } from '../clock/index.ts'
 import { sql, type Tx } from '../db/index.ts'
+import type { Principal } from '../identity/index.ts'
 import { microseconds } from '../jobs/index.ts'
 import { compileSchema, describeProblems } from '../schemas/index.ts'
 import { freshSteps } from './advance.ts'
 import type { Held } from './held.ts'
+import { requireMemory } from './memory-reach.ts'
 import type { Plan } from './plan.ts'
 import { insertRun, planOf, type RunFacts, type RunRow, tellRun } from './run-rows.ts'
 import type { Effect } from './state.ts'
+import { namedMemory } from './step-job.ts'
 import { writeSteps } from './step-rows.ts'
 
 const MAX_DEPTH = 10
@@ -41,10 +45,11 @@ async function recordRun(tx: Tx, plan: Plan, row: RunRow): Promise<void> {
   await writeSteps(tx, row.id, freshSteps(plan))
 }
 
-/** Records a run that is a step of another. Returns why it cannot be. */
+/** Records a run that is a step of another, in the name of its starter as they may act now. Returns why it cannot be. */
 export async function startSubRun(
   tx: Tx,
   { facts, state }: Held,
+  principal: Principal,
   { step, runId, workflowId, input }: Extract<Effect, { kind: 'start-run' }>,
   now: Instant,
   room: number,
@@ -56,6 +61,17 @@ export async function startSubRun(
   const given = typeof input === 'object' && input !== null && !Array.isArray(input) ? { ...input } : { value: input }
   const problem = inputProblem(found.plan, given)
   if (problem !== undefined) return `input schema validation failed: ${problem}`
+  const memory = namedMemory(given)
+  if (memory !== undefined) {
+    const refused = await requireMemory(tx, principal, memory).then(
+      () => undefined,
+      (error: unknown) => {
+        if (error instanceof Fault && error.status < 500) return error.message
+        throw error
+      },
+    )
+    if (refused !== undefined) return refused
+  }
   await recordRun(tx, found.plan, {
     id: runId,
     workflowId,

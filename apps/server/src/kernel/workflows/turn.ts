@@ -272,7 +272,7 @@ class Turning {
         return
       case 'start-run': {
         this.#room ??= await roomFor(this.#tx, this.#held)
-        const failed = await startSubRun(this.#tx, this.#held, effect, this.#now, this.#room--)
+        const failed = await startSubRun(this.#tx, this.#held, this.#starter.principal, effect, this.#now, this.#room--)
         if (failed === undefined) this.#told.add(effect.runId)
         else {
           const error = { message: failed, code: 'sub_run_refused' }

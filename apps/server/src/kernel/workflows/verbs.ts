@@ -7,6 +7,7 @@ import type { Egress } from '../egress/index.ts'
 import { can, type Principal } from '../identity/index.ts'
 import { parsePointer, readValue, type Verb, writeValue } from '../jobs/index.ts'
 import { memoryName } from '../memory/index.ts'
+import { requireMemory } from './memory-reach.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 const MAX_BODY_BYTES = 1024 * 1024
@@ -160,13 +161,18 @@ function storageVerb({
   resultLifeMs,
 }: VerbParts): Verb<typeof StorageInput, typeof StorageOutput> {
   /** Keys belong to the memory of the run (`run:<id>`, or what its input names as `memory_id`): runs of one memory share them. */
-  async function keyFor(run: { tenantId: string; jobId: string }, name: string): Promise<string> {
-    const row = await db.tenant(run.tenantId, (tx) =>
-      tx.maybe<{ memory: string | null }>(
-        sql`select request ->> 'memoryId' as memory from jobs where id = ${run.jobId}`,
-      ),
-    )
-    return `mem:${memoryName(row?.memory ?? 'workflow').slice(0, 90)}:kv:${name}`
+  async function keyFor(
+    { tenantId, jobId, principal }: { tenantId: string; jobId: string; principal: Principal },
+    name: string,
+  ): Promise<string> {
+    return db.tenant(tenantId, async (tx) => {
+      const row = await tx.maybe<{ memory: string | null; runId: string | null }>(
+        sql`select request ->> 'memoryId' as memory, run_id as "runId" from jobs where id = ${jobId}`,
+      )
+      const memory = memoryName(row?.memory ?? 'workflow')
+      await requireMemory(tx, principal, memory, [`run:${row?.runId}`, jobId])
+      return `mem:${memory.slice(0, 90)}:kv:${name}`
+    })
   }
 
   /** What a run's own jobs left is its own; all else needs the right that its endpoint asks for. */

@@ -13,9 +13,11 @@ import { planDryRun } from './dry-plan.ts'
 import { TERMINAL } from './event-turn.ts'
 import { heldOf } from './held.ts'
 import { ancestorsOf } from './plan-ancestors.ts'
+import { requireMemory } from './memory-reach.ts'
 import type { Plan } from './plan.ts'
 import { dropWaiting, findRun, insertRun, planOf, type RunRow, tellRun } from './run-rows.ts'
 import type { StepRun } from './state.ts'
+import { namedMemory } from './step-job.ts'
 import { stepOf, topSteps } from './step-rows.ts'
 import { inputProblem, newestPlan } from './sub-run.ts'
 import { readReference, stepReference } from './step-approval.ts'
@@ -51,7 +53,7 @@ export interface StepVote {
 export interface Workflows {
   /**
    * Starts a run; its first steps have begun when this returns. In the order of jobs.md 8 with its fix: workflow, input, known key,
-   * concurrency. Throws RES_NOT_FOUND, VAL_SCHEMA, RUN_LIMIT.
+   * concurrency. Throws RES_NOT_FOUND, VAL_SCHEMA, RUN_LIMIT, PERM_DENIED for a memory that is not theirs to name.
    */
   startRun(principal: Principal, run: NewRun): Promise<{ runId: string; replayed: boolean }>
   /** A new run of the same workflow, from one of its steps or from the beginning (jobs.md 8, rerun). */
@@ -143,6 +145,8 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
     given: Partial<RunRow> & Pick<RunRow, 'workflowId' | 'revision' | 'input' | 'dryRun' | 'teamId'>,
     steps?: readonly StepRun[],
   ): Promise<string> {
+    const memory = namedMemory(given.input)
+    if (memory !== undefined) await requireMemory(tx, principal, memory)
     const id = ids.next()
     const now = clock.now()
     const dry: Record<string, string> = given.dryRun ? { dry_run: 'true' } : {}
