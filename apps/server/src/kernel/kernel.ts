@@ -187,6 +187,7 @@ export async function openKernel({ config, databaseUrl, nats, log, clock }: Kern
     clock,
     log,
     keptMs: config.retention.jobsMs,
+    keptVersions: config.retention.workflowVersions,
     resultLifeMs: config.retention.jobsMs,
   })
   const readiness = openReadiness({ db, bus, identity })

@@ -292,6 +292,10 @@ export const ConfigSchema = Type.Object({
     eventsMs: duration('Events.', 90 * DAY),
     auditMs: duration('Audit trail; sealed segments are exported before they drop.', 365 * DAY),
     jobsMs: duration('Jobs with attempts, decisions, context and results, after their end.', 30 * DAY),
+    workflowVersions: count(
+      'Newest versions of each workflow. Beside them stay those that a run names which is kept, and the current one.',
+      100,
+    ),
     deadLettersMs: duration('Dead letters.', 30 * DAY),
     artifactsShortMs: duration('Artifacts of class `short`.', DAY, { synonyms: ['ARTIFACT_TTL_SHORT'] }),
     artifactsStandardMs: duration('Artifacts of class `standard`.', 7 * DAY, { synonyms: ['ARTIFACT_TTL_STANDARD'] }),

@@ -22,6 +22,7 @@ import { stepOf, topSteps } from './step-rows.ts'
 import { inputProblem, newestPlan } from './sub-run.ts'
 import { readReference, stepReference } from './step-approval.ts'
 import { workflowVerbs } from './verbs.ts'
+import { dropOldVersions } from './version-retention.ts'
 import { worldFor } from './world-for.ts'
 import type { Egress } from '../egress/index.ts'
 
@@ -30,6 +31,8 @@ export interface WorkflowsParts extends RunnerParts {
   schedule: Schedule
   /** How long runs are kept after their end: as long as their jobs. */
   keptMs: number
+  /** How many of the newest versions of a workflow are kept at least. */
+  keptVersions: number
 }
 
 export interface NewRun {
@@ -79,7 +82,7 @@ const RETENTION_BATCH = 200
 const bad = (message: string): Fault => new Fault('VAL_SCHEMA', {}, { message })
 
 export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
-  const { db, clock, jobs, approvals, schedule, tenantConfig, keptMs } = parts
+  const { db, clock, jobs, approvals, schedule, tenantConfig, keptMs, keptVersions } = parts
   const driver = openRunDriver(parts)
   for (const verb of workflowVerbs(parts)) jobs.register(verb)
 
@@ -111,8 +114,9 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
           return tx.run(sql`delete from runs where (tenant_id, id) in (
             select tenant_id, id from runs where completed_at < ${before} order by completed_at limit ${RETENTION_BATCH})`)
         })
-        if (gone < RETENTION_BATCH) return
+        if (gone < RETENTION_BATCH) break
       }
+      await dropOldVersions(db, clock.now(), keptVersions, signal)
     },
   })
 
@@ -232,6 +236,8 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
       const before = await db.tenant(principal.tenantId, (tx) => requireRun(tx, oldId))
       const most = dryRun ? 0 : await limitFor(principal, before.workflowId, before.teamId)
       return db.tenant(principal.tenantId, async (tx) => {
+        // As long as it is there, so is the version that it names.
+        await tx.run(sql`select 1 from runs where id = ${oldId} for key share`)
         const old = await requireRun(tx, oldId)
         // Of a workflow that was removed the form that ran then runs again.
         const { plan, revision } = (await newestPlan(tx, old.workflowId)) ?? {
