@@ -54,7 +54,7 @@ const WALK = {
          ('installation', 'wh_tenant'), ('installation', 'wh_engine'), ('installation', 'wh_auth'),
          ('tenants', 'wh_tenant'), ('tenants', 'wh_engine'), ('tenants', 'wh_auth'),
          -- Logging in happens before a tenant is known.
-         ('device_flows', 'wh_auth'), ('oidc_flows', 'wh_auth'), ('login_flows', 'wh_auth'), ('signing_keys', 'wh_auth'),
+         ('device_flows', 'wh_auth'), ('login_flows', 'wh_auth'), ('signing_keys', 'wh_auth'),
          ('login_failures', 'wh_auth'), ('login_failures', 'wh_engine'),
          -- Names of the server's own tasks.
          ('schedule', 'wh_engine')) order by 1`,
