@@ -7,6 +7,7 @@ import { constraintsRecord } from '../../kernel/policy/index.ts'
 import { jobRecord } from '../jobs/render.ts'
 import { type DecisionBody, recordsOf } from '../jobs/tables.ts'
 import { capped, micros } from '../moments.ts'
+import { isYes } from '../yes.ts'
 
 interface Row {
   refId: string
@@ -25,8 +26,6 @@ interface Row {
   expiresAt: Instant | null
   body: DecisionBody | null
 }
-
-const YES = new Set(['1', 'true', 'yes', 'y', 'on'])
 
 /** Newest first; a page ends with all approvals of its last millisecond, so that the next begins behind it. */
 function findApprovals(tx: Tx, limit: number, before: number | undefined, resolved: boolean): Promise<Row[]> {
@@ -50,7 +49,7 @@ export const routes = ({ jobs }: Kernel): Bound[] =>
   serve('jobs', approvals, {
     async listApprovals({ tx, query }) {
       const limit = capped(query.limit)
-      const resolved = YES.has((query.include_resolved ?? '').toLowerCase())
+      const resolved = isYes(query.include_resolved)
       const cursor = query.cursor === undefined ? undefined : micros(query.cursor)
       const rows = await findApprovals(tx, limit, cursor, resolved)
       const records = new Map(

@@ -17,9 +17,9 @@ import {
 } from '../../kernel/workflows/index.ts'
 import { capped, micros, microsUpTo } from '../moments.ts'
 import { requireOwnTenant } from '../tenants.ts'
+import { isYes } from '../yes.ts'
 import { CHAT_TOPIC, chatFrame, readMessage, shownMessage } from './chat.ts'
 
-const YES = new Set(['1', 'true', 'yes', 'y', 'on'])
 const KEY = /^[\x20-\x7e]{1,200}$/
 /** A timeline's newest events in one answer; all of it is read by pages. */
 const MOST_EVENTS = 1000
@@ -57,7 +57,7 @@ export const routes = ({ workflows, feed }: Kernel): Bound[] =>
       const { runId, replayed } = await workflows.startRun(principal, {
         workflowId: params.id,
         input: body,
-        dryRun: YES.has((query.dry_run ?? '').toLowerCase()),
+        dryRun: isYes(query.dry_run),
         ...(query.team_id === undefined ? {} : { teamId: query.team_id }),
         ...(key === undefined ? {} : { key }),
       })
