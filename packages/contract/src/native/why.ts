@@ -13,6 +13,7 @@ export const WAIT_KINDS = [
   'paused',
   'draining',
   'retry',
+  'offered',
   'running',
   'time',
   'step',

@@ -1,5 +1,6 @@
 import { Fault } from '@wheelhouse/contract'
 import { JobStatus, type JobProgress, type JobResult } from '@wheelhouse/contract/proto/cap_pb'
+import { LRUCache } from 'lru-cache'
 import { type AccountMessage, type CapturedResult, decodePacket, jetStreamAck, type Listening } from '../bus/index.ts'
 import { jsonb, openBatch, storable } from '../db/index.ts'
 import { can } from '../identity/index.ts'
@@ -27,6 +28,12 @@ const OUTCOME: Readonly<Partial<Record<number, TerminalState>>> = {
   [JobStatus.DENIED]: 'denied',
 }
 
+/** A worker may tell of its progress many times a second. */
+const HEARD_MS = 10_000
+const HEARD = `
+update job_queue set heard_fence = fence
+ where tenant_id = $1 and id = $2 and state = 'leased' and worker_id is null and $3::bigint in (0, fence) and heard_fence is distinct from fence`
+
 export interface BusDoors {
   /** Results that came while nobody listened. */
   drain(): Promise<void>
@@ -44,6 +51,7 @@ interface BusDoorHooks {
 export function openBusDoors(core: Core, { submission, dispatcher, cancel }: BusDoorHooks): BusDoors {
   const { bus, accounts, identity, clock, db, log, signals, workers } = core
   let acknowledged = 0
+  const heard = new LRUCache<string, true>({ max: 20_000, ttl: HEARD_MS })
   const check = openPacketCheck(core)
 
   const ends = openBatch<EndItem, true>({ name: 'results', log }, async (items) => {
@@ -152,6 +160,7 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     const active = dispatcher.find(tenantId, progress.jobId)
     if (active && progress.attempt > 0 && progress.attempt !== active.claimed.fence) return
     crashPoint('progress:after-receive')
+    if (!active?.worker) await noteHeard(tenantId, progress.jobId, progress.attempt)
     signals.emit(tenantId, progress.jobId, {
       kind: 'progress',
       percent: progress.percent,
@@ -160,6 +169,14 @@ export function openBusDoors(core: Core, { submission, dispatcher, cancel }: Bus
     })
     signals.showPacket(tenantId, decoded.packet, message.data)
     acknowledge(message)
+  }
+
+  /** Of a job that was offered on its topic it is known from now on that somebody has it. */
+  async function noteHeard(tenantId: string, jobId: string, fence: number): Promise<void> {
+    const key = `${tenantId} ${jobId} ${fence}`
+    if (heard.has(key)) return
+    heard.set(key, true)
+    await db.engineQuery(HEARD, [tenantId, jobId, fence])
   }
 
   async function onHeartbeat(message: AccountMessage): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Why } from '@wheelhouse/contract/native/why'
-import { iso, type Instant } from '../../kernel/clock/index.ts'
+import { covers } from '../../kernel/bus/index.ts'
+import { iso, type Instant, pause } from '../../kernel/clock/index.ts'
 import type { Tx } from '../../kernel/db/index.ts'
 import { FROZEN_UNTIL, jobState, obstacles, stateWord } from '../../kernel/jobs/index.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
@@ -15,6 +16,9 @@ import {
   type WhyRow,
 } from './tables.ts'
 import { sentences } from './text.ts'
+
+/** The answer does not wait longer for the bus. */
+const LISTENERS_MS = 1000
 
 type Wait = Why['waitsFor'][number]
 
@@ -33,7 +37,7 @@ const until = (at: Instant | null | undefined): { until?: string } => {
 export async function whyJob(kernel: Kernel, tx: Tx, id: string): Promise<Why | undefined> {
   const row = await findWhy(tx, id)
   if (!row) return undefined
-  const state = jobState(row.recorded, row.queueState)
+  const state = isOffered(row) ? 'dispatched' : jobState(row.recorded, row.queueState)
   const ended = row.recorded !== 'open'
   const waitsFor = ended ? [] : await waits(kernel, tx, row)
   const common = {
@@ -55,7 +59,7 @@ async function waits(kernel: Kernel, tx: Tx, row: WhyRow): Promise<Wait[]> {
     case 'undecided':
       return isFrozen(row) ? frozenWait(tx, row) : [policyWait(row)]
     case 'leased':
-      return [runningWait(row)]
+      return [isOffered(row) ? await offeredWait(kernel, row) : runningWait(row)]
     case 'blocked':
       return [await keyWait(tx, row)]
     case 'waiting':
@@ -101,6 +105,39 @@ function policyWait(row: WhyRow): Wait {
     clears: 'Policy is asked again every 5 seconds and lets it go when the rule no longer matches.',
     ...(row.ruleId ? { ref: { kind: 'rule', id: row.ruleId, href: '/policy' } } : {}),
   }
+}
+
+/** Sent out on its topic, to somebody who sends no heartbeats and has not spoken: it may lie with nobody. */
+const isOffered = ({ recorded, queueState, workerId, request, isHeard }: WhyRow): boolean =>
+  recorded === 'open' && queueState === 'leased' && workerId === null && request.verb === undefined && !isHeard
+
+async function offeredWait(kernel: Kernel, row: WhyRow): Promise<Wait> {
+  const { topic } = row.request
+  const listeners = await listenersOf(kernel, row)
+  const whom =
+    listeners === undefined
+      ? `whoever subscribes to topic “${topic}”`
+      : `${listeners} subscriber${listeners === 1 ? '' : 's'} of topic “${topic}”`
+  return {
+    kind: 'offered',
+    text:
+      listeners === 0
+        ? `It was offered on topic “${topic}”; nobody has said that they took it, and nobody listens there now.`
+        : `It was offered to ${whom}, and nobody has said yet that they took it.`,
+    ...since(row.startedAt),
+    ...until(row.expiresAt),
+    clears: `Whoever took it sends progress or its result, or its time is over. If nobody works on it, start a worker for “${topic}” that sends heartbeats, and cancel or retry it.`,
+  }
+}
+
+/** How many connections of the tenant's account listen on the topic; undefined when the bus does not say at once. */
+async function listenersOf({ bus }: Kernel, { account, request: { topic } }: WhyRow): Promise<number | undefined> {
+  if (account === null) return undefined
+  const asked = bus.resolver.connections(account).then(
+    (connections) => connections.filter(({ subjects }) => subjects.some((subject) => covers(subject, topic))).length,
+    () => undefined,
+  )
+  return Promise.race([asked, pause(LISTENERS_MS).then(() => undefined)])
 }
 
 function runningWait(row: WhyRow): Wait {

@@ -23,6 +23,9 @@ export interface WhyRow {
   startedAt: Instant | null
   deadline: Instant | null
   workerId: string | null
+  account: string | null
+  /** Whoever took it has spoken; of one without a worker of its own. */
+  isHeard: boolean
   parkKey: string | null
   constraints: Constraints | null
   decision: DecisionName | null
@@ -37,7 +40,7 @@ export const findWhy = (tx: Tx, id: string): Promise<WhyRow | undefined> =>
     select j.id, j.state as recorded, j.updated_us as us, j.created_at as "createdAt", j.request, j.ended_at as "endedAt",
       j.error_code as "errorCode", j.error_message as "errorMessage", q.state as "queueState", q.pool,
       q.priority, q.n, q.run_at as "runAt", q.attempt, q.max_attempts as "maxAttempts", q.expires_at as "expiresAt",
-      q.started_at as "startedAt", q.deadline, q.worker_id as "workerId", q.park_key as "parkKey", q.constraints,
+      q.started_at as "startedAt", q.deadline, q.worker_id as "workerId", q.account, coalesce(q.heard_fence = q.fence, false) as "isHeard", q.park_key as "parkKey", q.constraints,
       d.decision, d.rule_id as "ruleId", d.reason, d.snapshot
     from jobs j
     left join job_queue q on q.tenant_id = j.tenant_id and q.id = j.id

@@ -1,6 +1,8 @@
+import { create } from '@bufbuild/protobuf'
 import type { JobRequest } from '@wheelhouse/contract/proto/cap_pb'
-import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
+import { JobProgressSchema, JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sql } from '../../kernel/db/index.ts'
 import { capWorker, type CapWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
@@ -109,6 +111,39 @@ test('a running job names its worker; those behind it the busy one, then their t
   go()
   await world.kernel.jobs.wait(world.a.id, behind, 10_000)
   expect(await why(behind)).toMatchObject({ state: 'SUCCEEDED', summary: 'It succeeded.' })
+})
+
+test('a job that silent subscribers were offered does not run before one of them has spoken', async () => {
+  const quiet = await Promise.all(
+    ['q1', 'q2'].map((id) => capWorker(world, world.a, { id, topics: ['job.quiet'], direct: false })),
+  )
+  const id = await submit('job.quiet')
+  await waits(id, 'offered')
+  await expect.poll(() => quiet.flatMap(({ taken }) => taken).length).toBe(1)
+  const offered = await why(id)
+  expect(offered).toMatchObject({
+    state: 'DISPATCHED',
+    summary: 'It was offered to 2 subscribers of topic “job.quiet”, and nobody has said yet that they took it.',
+    waitsFor: [{ since: expect.any(String), until: expect.any(String), clears: expect.stringContaining('job.quiet') }],
+  })
+  const text = await world.call('GET', `/wheelhouse/api/v1/jobs/${id}/why`, { headers: { accept: 'text/plain' } })
+  expect(text.body).toMatch(
+    new RegExp(
+      `^${id} is DISPATCHED since .*\\n- It was offered to 2 subscribers of topic “job\\.quiet”.*\\n  since .*\\n  until .*\\n  clears: `,
+    ),
+  )
+  const [taker] = quiet.filter(({ taken }) => taken.length > 0)
+  const value = create(JobProgressSchema, { jobId: id, percent: 10, status: JobStatus.RUNNING })
+  taker?.send('sys.job.progress', { case: 'jobProgress', value })
+  expect(await waits(id, 'running')).toMatchObject({
+    state: 'RUNNING',
+    summary: 'It runs with a worker of its topic.',
+  })
+  // What was said about an earlier claim says nothing about this one.
+  await world.kernel.db.tenant(world.a.id, (tx) => tx.run(sql`update job_queue set fence = fence + 1 where id = ${id}`))
+  await waits(id, 'offered')
+  for (const each of quiet) await each.close()
+  await expect.poll(async () => (await why(id)).summary).toContain('nobody listens there now')
 })
 
 test('a failed job tells its code and message; one that is not there is a 404', async () => {
