@@ -23,6 +23,7 @@ import { auditWords, shortId } from '../activity/audit-words.ts'
 import { AskList } from '../inbox/ask-list.tsx'
 import { useAsks } from '../inbox/use-asks.ts'
 import { jobState, topicWords } from '../jobs/job-state.ts'
+import { HomeBegin } from './home-begin.tsx'
 import { deadWords, fleetTiles, headline, heardStats, jobRates, queueLoad, runsToday } from './home-facts.ts'
 import { HomeStrip } from './home-strip.tsx'
 
@@ -112,6 +113,7 @@ export function HomePage() {
               )}
             </div>
           </Card>
+          {jobs.data && recent.length === 0 && <HomeBegin instances={instances.data?.instances ?? []} />}
           <Card
             title="Fleet now"
             note="one mark is one instance"
