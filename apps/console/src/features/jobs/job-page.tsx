@@ -232,7 +232,18 @@ function WhyBanner(props: { job: JobDetail }) {
   const waits = why.data?.waitsFor.find(({ kind }) => kind !== 'running')
   if (!why.data || why.data.ended || !waits) return null
   return (
-    <Banner edge status="waiting" title={sentence(why.data.summary)}>
+    <Banner
+      edge
+      status="waiting"
+      title={sentence(why.data.summary)}
+      acts={
+        waits.kind === 'paused' && (
+          <Link to="/jobs/queues" className="font-medium text-accent-text hover:underline">
+            Open the queues
+          </Link>
+        )
+      }
+    >
       {whyLines(why.data).map((line) => (
         <p key={line}>{line}</p>
       ))}

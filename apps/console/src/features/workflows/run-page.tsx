@@ -207,6 +207,13 @@ function RunBanner(props: { run: WorkflowRun; plan: PlanShape; onChoose: (step: 
   const { run } = props
   const waits = run.status === 'waiting' || run.status === 'running'
   const why = useWhyRun(run.id, waits)
+  if (run.status === 'cancelled') {
+    return (
+      <Banner edge status="off" title="The run was cancelled">
+        What its steps had done by then stays. Rerun goes on from any step.
+      </Banner>
+    )
+  }
   if (run.error) {
     const { message, step_id: step } = run.error as { message?: string; step_id?: string }
     return (

@@ -62,8 +62,12 @@ export function StepDock(props: {
       className="flex min-h-0 min-w-0 flex-col border-l border-line-1 narrow:border-t narrow:border-l-0"
     >
       <header className="flex flex-none flex-wrap items-center gap-2 px-4 pt-3">
-        <StatusShape status={status} size={14} />
-        <h2 className="truncate text-s4 font-strong">{node.name}</h2>
+        <span className="flex max-w-full min-w-0 items-center gap-2">
+          <StatusShape status={status} size={14} />
+          <h2 className="truncate text-s4 font-strong" title={node.name}>
+            {node.name}
+          </h2>
+        </span>
         {key !== parent && <span className="mono truncate text-ink-3">{key}</span>}
         <StatusPill status={status}>{word}</StatusPill>
         {hasEnded(run.status) && (
@@ -123,6 +127,7 @@ export function StepDock(props: {
       <Tabs
         id="step"
         label="Parts of the step"
+        className="px-[7px]"
         value={part}
         onChange={(next) => setUrl({ part: next })}
         tabs={parts.map((value) => ({ value, label: WORDS[value] }))}
