@@ -236,7 +236,9 @@ function drawMarks(plot: uPlot, props: ChartProps, palette: Palette) {
     }
   }
   ctx.setLineDash([2 * ratio, 2 * ratio])
-  for (const marker of props.markers ?? []) {
+  // Of markers too near to each other the first is named; the others keep their line.
+  let namedTo = Number.NEGATIVE_INFINITY
+  for (const marker of (props.markers ?? []).toSorted((a, b) => a.at - b.at)) {
     const x = plot.valToPos(marker.at / 1000, 'x', true)
     if (x < bbox.left || x > bbox.left + bbox.width) continue
     const base = bbox.top + bbox.height
@@ -252,6 +254,10 @@ function drawMarks(plot: uPlot, props: ChartProps, palette: Palette) {
     ctx.lineTo(x, base - 6 * ratio)
     ctx.fill()
     const room = x + 90 * ratio < bbox.left + bbox.width
+    const words = ctx.measureText(marker.label).width + 10 * ratio
+    const [from, to] = room ? [x, x + words] : [x - words, x]
+    if (from < namedTo) continue
+    namedTo = to
     ctx.textAlign = room ? 'left' : 'right'
     label(marker.label, x + (room ? 5 : -5) * ratio, bbox.top + 10 * ratio, palette.mark)
     ctx.textAlign = 'left'

@@ -63,6 +63,10 @@ describe('when the disk is full', () => {
     const disk = times.map((_, index) => 40 + index)
     expect(diskFullAt({ times, disk })).toBe(60 * 60_000)
   })
+  test('an hour in which little was written is not carried on for days', () => {
+    const disk = times.map((_, index) => 8 + index / 100)
+    expect(diskFullAt({ times, disk })).toBeUndefined()
+  })
   test('a disk that does not grow is never full', () => {
     expect(diskFullAt({ times, disk: times.map(() => 40) })).toBeUndefined()
     expect(diskFullAt({ times: [], disk: [] })).toBeUndefined()

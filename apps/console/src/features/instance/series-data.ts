@@ -96,7 +96,7 @@ export function instanceSeries(
   return out
 }
 
-/** When the disk is full if it goes on as in this window; undefined when it does not grow, or only after 30 days. */
+/** When the disk is full if it goes on as in this window; undefined when it does not grow, only after 30 days, or further away than a day for each hour seen. */
 export function diskFullAt(series: Pick<InstanceSeries, 'times' | 'disk'>): number | undefined {
   const known = series.times.flatMap((at, index) => {
     const value = series.disk[index]
@@ -108,5 +108,6 @@ export function diskFullAt(series: Pick<InstanceSeries, 'times' | 'disk'>): numb
   const perMs = (last.value - first.value) / (last.at - first.at)
   if (perMs <= 0) return undefined
   const left = (100 - last.value) / perMs
-  return left < 30 * 86_400_000 ? last.at + left : undefined
+  // Minutes of growth say nothing of next week.
+  return left < Math.min(30 * 86_400_000, 24 * (last.at - first.at)) ? last.at + left : undefined
 }
