@@ -14,7 +14,7 @@ export interface Column<Row extends object> {
   /** The column shows from this table width on. */
   from?: number
   /** Its place in the two-line row of a narrow screen; without one it is left out there. */
-  narrow?: 'name' | 'place' | 'side' | 'end'
+  narrow?: 'name' | 'place' | 'side' | 'end' | 'verb'
 }
 
 export interface Sort {

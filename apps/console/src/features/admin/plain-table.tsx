@@ -12,9 +12,9 @@ export function PlainTable(props: {
       tabIndex={0}
       role="region"
       aria-label={props.label}
-      className="overflow-x-auto rounded-r3 border border-line-1 bg-surface-2"
+      className="relative overflow-x-auto rounded-r3 border border-line-1 bg-surface-2"
     >
-      <table className="w-full min-w-[640px] text-s2">
+      <table className="w-full min-w-[760px] text-s2">
         <thead>
           <tr className="text-left text-s1 text-ink-3">
             {props.heads.map((head, index) => (
@@ -35,7 +35,7 @@ export function PlainTable(props: {
                 <td
                   key={index}
                   className={cx(
-                    'h-(--row-h) border-b border-line-1 px-2.5 py-[5px] text-ink-2 [overflow-wrap:anywhere] first:pl-3.5 last:pr-3.5 [&_time]:whitespace-nowrap',
+                    'h-(--row-h) border-b border-line-1 px-2.5 py-[5px] text-ink-2 [overflow-wrap:break-word] first:pl-3.5 last:pr-3.5 [&_time]:whitespace-nowrap',
                     index === row.cells.length - 1 && props.heads[index] === '' && 'text-right whitespace-nowrap',
                   )}
                 >

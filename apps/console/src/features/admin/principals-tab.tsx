@@ -47,7 +47,7 @@ const COLUMNS: readonly Column<PrincipalRow>[] = [
         >
           {principal.name}
         </Link>
-        <span className="mono truncate text-ink-3">{principal.subject}</span>
+        <span className="mono truncate text-ink-3 narrow:hidden">{principal.subject}</span>
         {principal.state === 'frozen' && <span className="text-s1 text-failed-text">frozen</span>}
       </span>
     ),
@@ -126,7 +126,7 @@ function PrincipalSheet(props: { id: string | undefined }) {
           <Freeze id={data.id} name={data.name} frozen={data.state === 'frozen'} />
         </span>
       </div>
-      <Section title="Facts">
+      <Section title="Facts" className="px-0!">
         <KeyValues
           rows={[
             { name: 'kind', value: data.kind },
@@ -137,7 +137,7 @@ function PrincipalSheet(props: { id: string | undefined }) {
           ]}
         />
       </Section>
-      <Section title="Jobs under way">
+      <Section title="Jobs under way" className="px-0!">
         <KeyValues
           rows={[
             { name: 'running', value: count(data.jobs.running) },
@@ -149,7 +149,7 @@ function PrincipalSheet(props: { id: string | undefined }) {
         />
       </Section>
       {data.owns.length > 0 && (
-        <Section title="Belongs to it">
+        <Section title="Belongs to it" className="px-0!">
           <ul className="text-s2">
             {data.owns.map((each) => (
               <li key={each.id}>

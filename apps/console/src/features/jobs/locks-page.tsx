@@ -58,7 +58,7 @@ const COLUMNS: readonly Column<LockRow>[] = [
     narrow: 'end',
     cell: (lock) => <Left until={lock.expiresAt} />,
   },
-  { id: 'verbs', head: '', width: 56, right: true, cell: (lock) => <Release lock={lock} /> },
+  { id: 'verbs', head: '', width: 56, right: true, narrow: 'verb', cell: (lock) => <Release lock={lock} /> },
 ]
 
 /** Who holds what, and for how long. */

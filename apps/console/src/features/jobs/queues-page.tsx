@@ -123,7 +123,7 @@ const TOPICS: readonly Column<Topic>[] = [
     head: '',
     width: 112,
     right: true,
-    narrow: 'side',
+    narrow: 'verb',
     cell: (topic) => <Brake kind="topic" name={topic.topic} paused={topic.paused !== null} />,
   },
 ]
@@ -184,7 +184,7 @@ const POOLS: readonly Column<Pool>[] = [
     head: '',
     width: 112,
     right: true,
-    narrow: 'side',
+    narrow: 'verb',
     cell: (pool) => <Brake kind="pool" name={pool.pool} paused={pool.paused !== null} />,
   },
 ]

@@ -66,7 +66,9 @@ const COLUMNS: readonly Column<WorkerRow>[] = [
     width: 240,
     from: 900,
     cell: (worker) => (
-      <span className="truncate">{worker.capabilities?.join(', ') ?? <span className="text-ink-3">–</span>}</span>
+      <span className="truncate" title={worker.capabilities?.join(', ')}>
+        {worker.capabilities?.join(', ') ?? <span className="text-ink-3">–</span>}
+      </span>
     ),
   },
   {
@@ -77,7 +79,7 @@ const COLUMNS: readonly Column<WorkerRow>[] = [
     narrow: 'end',
     cell: (worker) => <Age at={instant(worker.updated_at)} />,
   },
-  { id: 'verbs', head: '', width: 108, right: true, cell: (worker) => <Drain worker={worker} /> },
+  { id: 'verbs', head: '', width: 108, right: true, narrow: 'verb', cell: (worker) => <Drain worker={worker} /> },
 ]
 
 /** Who takes jobs: anyone's process that speaks the protocol. */
