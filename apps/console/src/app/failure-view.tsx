@@ -24,7 +24,8 @@ export function FailureView(props: { error: unknown; what: string; onRetry?: () 
   if (failure.kind === 'missing') {
     return (
       <EmptyState icon={SearchX} title={`There is no ${props.what.replace(/^the /, '')} by this name`}>
-        It may have been removed, or the address may be mistyped. {keyWords('mod+k')} finds what there is by its name.
+        It may have been removed, or the address may be mistyped. Search ({keyWords('mod+k')}) finds what there is by
+        its name.
       </EmptyState>
     )
   }

@@ -105,7 +105,8 @@ function NotFound() {
     <>
       <h1 className="sr-only">Not found</h1>
       <EmptyState icon={SearchX} title="There is no such page">
-        The address may be mistyped, or the page may have moved. {keyWords('mod+k')} finds everything by its name.
+        The address may be mistyped, or the page may have moved. Search ({keyWords('mod+k')}) finds everything by its
+        name.
       </EmptyState>
     </>
   )

@@ -165,7 +165,7 @@ export function Menu(props: {
 }) {
   const opening = useRef<(() => void) | undefined>(undefined)
   return (
-    <DropdownMenu.Root open={props.open} onOpenChange={props.onOpenChange}>
+    <DropdownMenu.Root modal={false} open={props.open} onOpenChange={props.onOpenChange}>
       <DropdownMenu.Trigger asChild>{props.trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content

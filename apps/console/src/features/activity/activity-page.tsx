@@ -58,7 +58,7 @@ const COLUMNS: readonly Column<AuditEntry>[] = [
       )
     },
   },
-  { id: 'resource', head: 'Kind', width: 132, from: 860, cell: (entry) => entry.resource },
+  { id: 'resource', head: 'Kind', width: 132, from: 860, cell: (entry) => entry.resource.replaceAll('_', ' ') },
   {
     id: 'ip',
     head: 'From',

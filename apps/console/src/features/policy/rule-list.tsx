@@ -41,6 +41,15 @@ const FIELDS = [
 ]
 const NAMES = FIELDS.map(({ field }) => field)
 
+/** What a rule does, where a job says what was done to it. */
+const SAYS: Record<Decision, string> = {
+  ALLOW: 'Allows',
+  ALLOW_WITH_CONSTRAINTS: 'Allows, with limits',
+  REQUIRE_APPROVAL: 'Asks for an approval',
+  THROTTLE: 'Lets it wait',
+  DENY: 'Denies',
+}
+
 const COLUMNS: readonly Column<Row>[] = [
   { id: 'order', head: '#', width: 44, right: true, cell: ({ order }) => <span className="text-ink-3">{order}</span> },
   {
@@ -52,7 +61,7 @@ const COLUMNS: readonly Column<Row>[] = [
       return (
         <span className="flex min-w-0 items-center gap-2">
           <StatusShape status={status} size={14} label={word} />
-          <span className="mono max-w-full flex-none truncate font-medium text-ink wide:max-w-[60%]" title={rule.id}>
+          <span className="mono min-w-0 truncate font-medium text-ink wide:max-w-[60%] wide:flex-none" title={rule.id}>
             {rule.id ?? 'unnamed'}
           </span>
           <span className="truncate text-ink-3 narrow:hidden" title={rule.reason}>
@@ -67,7 +76,7 @@ const COLUMNS: readonly Column<Row>[] = [
     head: 'Says',
     width: 170,
     from: 700,
-    cell: ({ rule }) => decisionState(decisionWord(rule.decision ?? 'allow') as Decision).word,
+    cell: ({ rule }) => SAYS[decisionWord(rule.decision ?? 'allow') as Decision] ?? rule.decision,
   },
   {
     id: 'when',
