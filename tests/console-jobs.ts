@@ -130,10 +130,23 @@ export function jobsPages(world: () => ConsoleWorld): void {
         rerun_of: first,
         steps: { greeting: { output: { text: 'Hello, Grace!' } } },
       })
+      // A run is a part of its workflow: the navigation says so, and its timeline speaks of steps by their names.
+      await page
+        .getByRole('link', { name: 'Workflows', exact: true })
+        .and(page.locator('[aria-current=page]'))
+        .waitFor()
+      await page.getByRole('tab', { name: 'Timeline' }).click()
+      await page.getByText('May we greet? waits for a person').waitFor()
+      await page.getByText('The run is done').waitFor()
       await page.getByRole('button', { name: 'Compare' }).click()
       await page.getByRole('row', { name: /greeting.*output/ }).waitFor()
       await page.getByText('"Ada"').first().waitFor()
       expect(await themedViolations(page)).toEqual([])
+      const { run_id: other } = await api('POST', '/api/v1/workflows/two-doors/runs', { name: 'Lin' })
+      await api('POST', `/api/v1/workflows/two-doors/runs/${String(other)}/cancel`, {})
+      await page.goto(`${url}/runs/${String(other)}`)
+      await page.getByText('The run was cancelled').waitFor()
+      expect(await page.getByText('The run failed').count()).toBe(0)
       expect(wrong.filter((text) => !text.includes('409'))).toEqual([])
       await page.close()
     })

@@ -3,7 +3,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { FORMS, launch, themedViolations, violations } from '../apps/console/browser.ts'
+import { type Form, FORMS, launch, overflows, themedViolations, violations } from '../apps/console/browser.ts'
 import { type SamlIdp, startIdp } from '../apps/server/src/testing/saml.ts'
 import { jobsPages } from './console-jobs.ts'
 import { metadataFile, singleSignOn } from './console-sso.ts'
@@ -48,14 +48,14 @@ async function api(method: string, path: string, body?: unknown): Promise<Record
     headers: { authorization: `Bearer ${server.connection.admin.apiKey}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  const answer = (await response.json()) as Record<string, unknown>
+  const answer = JSON.parse((await response.text()) || '{}') as Record<string, unknown>
   if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${JSON.stringify(answer)}`)
   return answer
 }
 
 /** A browser in which somebody is signed in. */
-async function signedIn(name: string, password: string): Promise<BrowserContext> {
-  const context = await browser.newContext(FORMS.wide)
+async function signedIn(name: string, password: string, form: Form = 'wide'): Promise<BrowserContext> {
+  const context = await browser.newContext(FORMS[form])
   const page = await context.newPage()
   await page.goto(`${server.connection.url}/login`)
   await page.getByLabel('Name').fill(name)
@@ -138,11 +138,24 @@ describe('the console on a real installation', () => {
     await context.close()
   })
 
+  test('a new installation says where to begin, until a job has run', async () => {
+    const { page, wrong } = await open(admin, '/', 'light')
+    await page.getByRole('heading', { name: 'Begin here' }).waitFor()
+    expect(await themedViolations(page)).toEqual([])
+    await page.getByRole('link', { name: `Run a command on ${hostname()}` }).click()
+    await page.getByPlaceholder('systemctl status').waitFor()
+    expect(wrong).toEqual([])
+    await page.close()
+  })
+
   test('a command runs on the host, its output comes, and the job says why it was allowed', async () => {
     const { page, wrong } = await open(admin, `/fleet/${hostname()}?tab=command`, 'light')
     await page.getByPlaceholder('systemctl status').fill('echo seen-$((40 + 2))')
     await page.keyboard.press('Enter')
     await page.getByRole('log').getByText('seen-42').waitFor()
+    await page.goto(server.connection.url)
+    await page.getByRole('list', { name: 'Newest jobs' }).waitFor()
+    expect(await page.getByRole('heading', { name: 'Begin here' }).count()).toBe(0)
     await page.goto(`${server.connection.url}/jobs`)
     await page.getByText('fleet.command.execute').first().waitFor()
     await page.getByText('Allowed').first().waitFor()
@@ -193,6 +206,26 @@ describe('the console on a real installation', () => {
     await page.close()
     expect(found).toEqual([])
   }, 240_000)
+
+  test('on a phone no page is cut off or scrolls sideways', async () => {
+    const phone = await signedIn('admin', server.connection.admin.password, 'narrow')
+    const { page } = await open(phone, '/', 'light')
+    const { items } = (await api('GET', '/api/v1/jobs')) as { items: { id: string }[] }
+    const job = `/jobs/${items[0]?.id}`
+    const found: string[] = []
+    for (const path of [
+      ...PAGES,
+      `/fleet/${hostname()}?tab=command`,
+      `${job}?tab=input`,
+      `${job}?tab=policy`,
+      `${job}?tab=trace`,
+    ]) {
+      await walk(page, path)
+      for (const line of await overflows(page)) found.push(`${path}: ${line}`)
+    }
+    await phone.close()
+    expect(found).toEqual([])
+  }, 120_000)
 
   test('the trail proves itself on the page', async () => {
     const { page } = await open(admin, '/activity', 'light')

@@ -83,6 +83,21 @@ export async function violations(page: Page, rules?: readonly string[]): Promise
   }, rules)
 }
 
+/** What of a page scrolls sideways, or is cut off where it could not: a line each. What is made to do so, such as code, is left out. */
+export async function overflows(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const made =
+      'pre, code, nav, table, [role=tablist], [role=region], [role=table], [role=log], .cm-editor, .wh-graph, .xterm'
+    const whole = [document.documentElement, ...document.querySelectorAll('#page, #page > *')]
+    const within = [...document.querySelectorAll('#page *')].filter(
+      (each) => ['auto', 'scroll'].includes(getComputedStyle(each).overflowX) && !each.closest(made),
+    )
+    return [...new Set([...whole, ...within])]
+      .filter((each) => each.scrollWidth > each.clientWidth + 1)
+      .map((each) => `${each.scrollWidth - each.clientWidth} px too wide: ${each.outerHTML.slice(0, 160)}`)
+  })
+}
+
 /** The same in both themes. What theme alone decides, contrast, is judged in each; the rest once. */
 export async function themedViolations(page: Page): Promise<string[]> {
   const found: string[] = []

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { BrowserContext } from 'playwright-core'
-import { FORMS, launch, serveSources, violations, warmUp, type Form } from './browser.ts'
+import { FORMS, launch, overflows, serveSources, violations, warmUp, type Form } from './browser.ts'
 import { GALLERY, PRODUCT, type Shot } from './shots.ts'
 
 type Theme = 'light' | 'dark'
@@ -31,6 +31,8 @@ const say = (line: string) => process.stdout.write(`${line}\n`)
 /** One picture in a tab of its own, which is closed again; what is wrong with the page. */
 async function photograph(context: BrowserContext, base: string, shot: Shot, file: string): Promise<string[]> {
   const page = await context.newPage()
+  // What a picture needs may not be there on a young installation: then it is shown as it is, and said to be wrong.
+  page.setDefaultTimeout(12_000)
   const wrong: string[] = []
   // An answer of 4xx is what some pictures are about; the page that cannot bear it says so in another way.
   page.on('console', (message) => {
@@ -45,8 +47,7 @@ async function photograph(context: BrowserContext, base: string, shot: Shot, fil
     // Charts, virtual rows and what comes in without a mark to wait for: a picture may wait, a test may not.
     await page.waitForTimeout(900)
     wrong.push(...(await violations(page)))
-    if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1))
-      wrong.push('the page scrolls sideways')
+    wrong.push(...(await overflows(page)))
   } catch (error) {
     wrong.push(String(error))
   }

@@ -160,6 +160,9 @@ export const PRODUCT: readonly Shot[] = [
   },
   { name: 'jobs', path: '/jobs' },
   { name: 'job', path: '/jobs', act: job() },
+  { name: 'job-failed', path: '/jobs?q=state:FAILED', act: job() },
+  { name: 'job-denied', path: '/jobs?q=state:DENIED', act: job() },
+  { name: 'job-held', path: '/jobs?q=state:APPROVAL_REQUIRED', act: job('Policy') },
   { name: 'job-input', path: '/jobs', act: job('Input') },
   { name: 'job-policy', path: '/jobs', act: job('Policy') },
   { name: 'job-timeline', path: '/jobs', act: job('Timeline') },
@@ -176,6 +179,10 @@ export const PRODUCT: readonly Shot[] = [
     name: 'policy-what-if',
     path: '/policy?tab=studio&panel=what-if',
     act: async (page) => {
+      await settled(page)
+      // A draft shows more than what is in force already.
+      const drafts = page.getByRole('navigation', { name: 'Bundles' }).getByRole('button', { name: /^not in force/ })
+      if ((await drafts.count()) > 0) await drafts.first().click()
       await press('Replay')(page)
       await page.getByText(/decisions? replayed/).waitFor()
     },
@@ -186,7 +193,7 @@ export const PRODUCT: readonly Shot[] = [
     name: 'pack',
     path: '/packs',
     act: async (page) => {
-      await page.getByRole('row').nth(1).dblclick()
+      await openRow(page)
       await page.getByRole('dialog').waitFor()
     },
   },
@@ -200,7 +207,7 @@ export const PRODUCT: readonly Shot[] = [
     name: 'principal',
     path: '/admin?tab=principals',
     act: async (page) => {
-      await page.getByRole('row').nth(1).dblclick()
+      await openRow(page)
       await page.getByRole('dialog').waitFor()
     },
   },
