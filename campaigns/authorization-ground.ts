@@ -1,6 +1,9 @@
 import type { Schema } from '../apps/server/src/testing/generate.ts'
 import { ask, parsed, prefixed, sample, type Thing } from '../apps/server/src/testing/asking.ts'
 import type { TestTenant, World } from '../apps/server/src/testing/world.ts'
+import { sideBySide } from './world.ts'
+
+const AT_ONCE = 6
 
 /** Bodies of what generated ones rarely make. */
 const BODIES: Readonly<Record<string, object>> = {
@@ -57,16 +60,21 @@ export async function makeThings(
       break
     }
   }
-  for (const bound of plain) {
-    const { endpoint } = bound
-    if (endpoint.method !== 'GET') continue
-    const path = prefixed(bound.surface, endpoint.path)
-    const [theirs, ours] = [
-      await ask(world, { method: 'GET', path, as: tenant.keys.admin }),
-      await ask(world, { method: 'GET', path, as: stranger.keys.admin }),
-    ]
+  // Looks change nothing, and what is found is added in the order of the declarations.
+  const lists = plain.filter(({ endpoint }) => endpoint.method === 'GET')
+  const found: (string | undefined)[] = []
+  await sideBySide(lists.length, AT_ONCE, async (index) => {
+    const bound = lists[index]
+    if (!bound) return
+    const path = prefixed(bound.surface, bound.endpoint.path)
+    const look = ({ keys }: TestTenant) => ask(world, { method: 'GET', path, as: keys.admin })
+    const [theirs, ours] = await Promise.all([look(tenant), look(stranger)])
     const id = theirs && theirs.status === 200 ? listed(parsed(theirs.body)) : undefined
-    if (id !== undefined && ours?.body.includes(JSON.stringify(id)) !== true) add(endpoint.path, id)
+    if (id !== undefined && ours?.body.includes(JSON.stringify(id)) !== true) found[index] = id
+  })
+  for (const [index, { endpoint }] of lists.entries()) {
+    const id = found[index]
+    if (id !== undefined) add(endpoint.path, id)
   }
   return things
 }

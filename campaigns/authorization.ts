@@ -11,7 +11,7 @@ import { busCells } from './authorization-nats.ts'
 import { socketCells } from './authorization-sockets.ts'
 import { Random } from './random.ts'
 import { storedRows } from './rows.ts'
-import { sideBySide, withWorld } from './world.ts'
+import { openOwnWorld, sideBySide } from './world.ts'
 
 export interface MatrixOptions {
   seed: number
@@ -32,58 +32,116 @@ export interface MatrixReport {
   violations: string[]
 }
 
+/** Doors by which cells are asked, each a part that can be asked by itself. */
+export const DOORS = ['HTTP, own tenant', 'HTTP, other tenant', 'HTTP, bad credentials', 'beside HTTP'] as const
+export type Door = (typeof DOORS)[number]
+
+/** The cells before they are asked. Whoever opens it closes it. */
+export interface Matrix {
+  /** Asks the cells of these doors, each cell once; what was wrong. */
+  ask(doors: readonly Door[]): Promise<string[]>
+  /** What can only be told once all are asked: whether the other tenant's rows are what they were, and what it does meanwhile. */
+  finish(): Promise<MatrixReport>
+  close(): Promise<void>
+}
+
 const AT_ONCE = 12
+
 /**
  * Asks every endpoint, in the name of every built-in role, for its own tenant's and for another tenant's things, and with every kind of
  * credential that must open nothing; then the sockets, gRPC and the bus. What is expected is worked out from the declarations alone.
  */
-export function matrixCampaign({ seed, share = 1, say = () => undefined }: MatrixOptions): Promise<MatrixReport> {
-  return withWorld({ config: (config) => (config.log.level = 'error') }, async (world) => {
-    const began = Date.now()
-    const random = new Random(seed)
-    const things = await makeThings(world, world.b, world.a, seed)
-    say(`the other tenant has ${things.map(({ path }) => path).join(', ')}`)
-    const bad = await badCredentials(world, await goodCredentials(world))
-    const [sockets, grpc, bus] = [
-      await socketCells(world, things, bad),
-      await grpcCells(world, bad),
-      await busCells(world),
-    ]
-    const http = await httpCells(world, seed, things, bad)
-    const cells = [
-      ...http.cells.filter(() => share >= 1 || random.next() < share),
-      ...sockets.cells,
-      ...grpc.cells,
-      ...bus.cells,
-    ]
-    say(`${cells.length} cells`)
-    const before = await storedRows(world.databaseUrl, world.b.id)
-    const counts: Record<string, number> = {}
-    const violations: string[] = []
-    async function put(cell: Cell | undefined): Promise<void> {
-      const wrong = await cell?.ask().catch((error: unknown) => [`${cell.kind}: ${String(error)}`])
-      if (!cell || !wrong) return
-      violations.push(...wrong)
-      if (wrong.length === 0) counts[cell.kind] = (counts[cell.kind] ?? 0) + 1
-    }
-    await sideBySide(cells.length, AT_ONCE, (index) => put(cells[index]))
-    const after = await storedRows(world.databaseUrl, world.b.id)
-    for (const [table, digest] of after)
-      if (!MOVING.has(table) && before.get(table) !== digest)
-        violations.push(`the other tenant's rows of ${table} have changed`)
-    // These need the other tenant to do something.
-    for (const cell of [...sockets.last, ...grpc.last, ...bus.last]) await put(cell)
-    await Promise.all([grpc.close(), bus.close()])
-    return {
-      seed,
-      seconds: Math.round((Date.now() - began) / 1000),
-      endpoints: world.http.bound.length,
-      cells: counts,
-      total: Object.values(counts).reduce((sum, each) => sum + each, 0),
-      realObjects: http.real,
-      violations,
-    }
-  })
+export async function matrixCampaign(options: MatrixOptions): Promise<MatrixReport> {
+  const matrix = await openMatrix(options)
+  try {
+    await matrix.ask(DOORS)
+    return await matrix.finish()
+  } finally {
+    await matrix.close()
+  }
+}
+
+const doorOf = ({ kind }: Cell): Door =>
+  kind === 'other tenant'
+    ? 'HTTP, other tenant'
+    : kind === 'bad credential'
+      ? 'HTTP, bad credentials'
+      : kind === 'public' || kind.startsWith('own tenant')
+        ? 'HTTP, own tenant'
+        : 'beside HTTP'
+
+/** The same in parts. */
+export async function openMatrix(options: MatrixOptions): Promise<Matrix> {
+  const { world, close } = await openOwnWorld({ config: (config) => (config.log.level = 'error') })
+  try {
+    return await matrixOf(world, close, options)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function matrixOf(
+  world: World,
+  closeWorld: () => Promise<void>,
+  { seed, share = 1, say = () => undefined }: MatrixOptions,
+): Promise<Matrix> {
+  const began = Date.now()
+  const random = new Random(seed)
+  const things = await makeThings(world, world.b, world.a, seed)
+  say(`the other tenant has ${things.map(({ path }) => path).join(', ')}`)
+  const bad = await badCredentials(world, await goodCredentials(world))
+  const [sockets, grpc, bus] = [
+    await socketCells(world, things, bad),
+    await grpcCells(world, bad),
+    await busCells(world),
+  ]
+  const http = await httpCells(world, seed, things, bad)
+  const cells = [
+    ...http.cells.filter(() => share >= 1 || random.next() < share),
+    ...sockets.cells,
+    ...grpc.cells,
+    ...bus.cells,
+  ]
+  say(`${cells.length} cells`)
+  const before = await storedRows(world.databaseUrl, world.b.id)
+  const counts: Record<string, number> = {}
+  const violations: string[] = []
+  const left = new Set(cells)
+  async function put(cell: Cell | undefined): Promise<void> {
+    if (!cell) return
+    left.delete(cell)
+    const wrong = await cell.ask().catch((error: unknown) => [`${cell.kind}: ${String(error)}`])
+    violations.push(...wrong)
+    if (wrong.length === 0) counts[cell.kind] = (counts[cell.kind] ?? 0) + 1
+  }
+  return {
+    async ask(doors) {
+      const known = violations.length
+      const asked = [...left].filter((cell) => doors.includes(doorOf(cell)))
+      await sideBySide(asked.length, AT_ONCE, (index) => put(asked[index]))
+      return violations.slice(known)
+    },
+    async finish() {
+      if (left.size > 0) throw new Error(`${left.size} cells were not asked`)
+      const after = await storedRows(world.databaseUrl, world.b.id)
+      for (const [table, digest] of after)
+        if (!MOVING.has(table) && before.get(table) !== digest)
+          violations.push(`the other tenant's rows of ${table} have changed`)
+      // These need the other tenant to do something.
+      for (const cell of [...sockets.last, ...grpc.last, ...bus.last]) await put(cell)
+      return {
+        seed,
+        seconds: Math.round((Date.now() - began) / 1000),
+        endpoints: world.http.bound.length,
+        cells: counts,
+        total: Object.values(counts).reduce((sum, each) => sum + each, 0),
+        realObjects: http.real,
+        violations,
+      }
+    },
+    close: () => Promise.all([grpc.close(), bus.close()]).then(closeWorld, closeWorld),
+  }
 }
 
 /** platform.md §7: asked with a key, these answer 401. */

@@ -1,18 +1,26 @@
 import { startPostgres } from '../apps/server/src/testing/postgres.ts'
 import { openWorld, type World, type WorldOptions } from '../apps/server/src/testing/world.ts'
 
-/** Runs with a whole server on a PostgreSQL and a nats-server of its own, every reply held against its declaration; both end with it. */
-export async function withWorld<T>(options: WorldOptions, run: (world: World) => Promise<T>): Promise<T> {
+/** A whole server on a PostgreSQL and a nats-server of its own, every reply held against its declaration; both end with `close`. */
+export async function openOwnWorld(options: WorldOptions): Promise<{ world: World; close(): Promise<void> }> {
   const postgres = await startPostgres()
   try {
     const world = await openWorld({ ...options, postgres })
-    try {
-      return await run(world)
-    } finally {
-      await world.close()
-    }
-  } finally {
+    const close = (): Promise<void> => world.close().finally(() => postgres.stop())
+    return { world, close }
+  } catch (error) {
     await postgres.stop()
+    throw error
+  }
+}
+
+/** Runs with such a world. */
+export async function withWorld<T>(options: WorldOptions, run: (world: World) => Promise<T>): Promise<T> {
+  const { world, close } = await openOwnWorld(options)
+  try {
+    return await run(world)
+  } finally {
+    await close()
   }
 }
 
