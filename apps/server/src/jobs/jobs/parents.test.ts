@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf'
 import { JobRequestSchema, JobResultSchema, JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { jsonb, sql } from '../../kernel/db/index.ts'
-import { bindRole, createUser } from '../../kernel/identity/index.ts'
+import { bindRole, createKey, createUser } from '../../kernel/identity/index.ts'
 import { type CapWorker, capWorker } from '../../testing/cap-worker.ts'
 import { openWorld, type World } from '../../testing/world.ts'
 
@@ -55,6 +55,20 @@ test('a worker names the job that it works on as the parent, and acts for whoeve
   const value = create(JobRequestSchema, { jobId: 'over-the-bus', topic: 'job.child', parentJobId: parent })
   holder.send('sys.job.submit', { case: 'jobRequest', value })
   await expect.poll(() => chainOf('over-the-bus')).toContain((await world.principal(asker)).id)
+})
+
+test('a worker may submit with another key of its owner than it listens with', async () => {
+  const { kernel, a } = world
+  const { ownerId } = await world.principal(holder.token)
+  const { token } = await kernel.db.auth((tx) =>
+    createKey(tx, kernel.clock.now(), {
+      tenantId: a.id,
+      ownerId: ownerId ?? '',
+      name: 'second',
+      roles: ['worker', 'submitter'],
+    }),
+  )
+  expect((await submit(token, { parent_job_id: parent })).status).toBe(200)
 })
 
 test('nobody else puts their job below it: neither a worker that was not given it nor a stranger', async () => {

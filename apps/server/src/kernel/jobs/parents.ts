@@ -15,8 +15,8 @@ interface ParentRow {
   isRunning: boolean
   /** Who has it, or had it last; null: it was offered to whoever listens on its topic. */
   workerId: string | null
-  /** The caller's own key on NATS. */
-  nkey: string | null
+  /** On NATS: the caller's own key, and the others of its owner (a worker may submit with another key than it listens with). */
+  nkeys: string[]
 }
 
 /** Who may put a job below another one, and for whom that is done then. */
@@ -58,15 +58,15 @@ export function openParents({ db, accounts, clock }: Pick<Core, 'db' | 'accounts
     return next
   }
 
-  async function worksOn({ tenantId }: Principal, { nkey, workerId, topic }: ParentRow): Promise<boolean> {
-    if (nkey === null) return false
+  async function worksOn({ tenantId }: Principal, { nkeys, workerId, topic }: ParentRow): Promise<boolean> {
+    if (nkeys.length === 0) return false
     const among = (connections: Connections): boolean => {
       const direct = `worker.${workerId}.jobs`
       const offeredTo = (subject: string): boolean => subject === direct
       // A job goes to its worker's own subject; where nobody is there, to one of those who listen on its topic.
       const isDirect = workerId !== null && connections.some(({ subjects }) => subjects.some(offeredTo))
       return connections
-        .filter(({ user }) => user === nkey)
+        .filter(({ user }) => nkeys.includes(user))
         .some(({ subjects }) => subjects.some(isDirect ? offeredTo : (subject) => covers(subject, topic)))
     }
     if (among(await connectionsOf(tenantId, false))) return true
@@ -79,7 +79,8 @@ export function openParents({ db, accounts, clock }: Pick<Core, 'db' | 'accounts
       const parent = await db.tenant(principal.tenantId, (tx) =>
         tx.maybe<ParentRow>(sql`
           select pr.principal, j.topic, coalesce(q.state = 'leased', false) as "isRunning", coalesce(q.worker_id, j.worker_id) as "workerId",
-                 (select k.nats_public_key from api_keys k where k.id::text = ${principal.keyId ?? ''} and k.account = 'tenant') as nkey
+                 array(select k.nats_public_key from api_keys own join api_keys k on k.tenant_id = own.tenant_id and k.owner_id = own.owner_id
+                        where own.id::text = ${principal.keyId ?? ''} and k.account = 'tenant' and k.nats_public_key is not null) as nkeys
             from jobs j
             join job_principals pr on pr.tenant_id = j.tenant_id and pr.hash = j.principal_hash
             left join job_queue q on q.tenant_id = j.tenant_id and q.id = j.id
