@@ -28,6 +28,13 @@ describe('the sentence of the home page', () => {
     const heard = heardStats(stats({ RUNNING: 4 }, 4), [unheard, { ...unheard, status: 'STOPPED' }])
     expect(headline(heard, 0)).toEqual({ fleet: '3 of 4 instances are healthy.', rest: '1 instance silent.' })
   })
+  test('what rests on purpose is not counted as ill', () => {
+    expect(headline(stats({ RUNNING: 1, STOPPED: 3 }, 4), 0).fleet).toBe('The one instance that is up is healthy.')
+    expect(headline(stats({ RUNNING: 2, ERROR: 1, SUSPENDED: 1 }, 4), 0).fleet).toBe(
+      '2 of 3 instances that are up are healthy.',
+    )
+    expect(headline(stats({ STOPPED: 2 }, 2), 0).fleet).toBe('Every instance is at rest.')
+  })
   test('a fleet that cannot be seen is not called healthy', () => {
     expect(headline(undefined, 0).fleet).toBe('The fleet cannot be seen.')
   })

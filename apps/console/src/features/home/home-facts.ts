@@ -1,4 +1,4 @@
-import type { FleetStats, Instance, JobRecord, LatestMetric } from '../../api/wire.ts'
+import type { FleetStats, Instance, InstanceStatus, JobRecord, LatestMetric } from '../../api/wire.ts'
 import { instant, plural } from '../../ui/age.ts'
 import type { Tile } from '../../ui/tile-map.tsx'
 import { environmentOf, instanceState, isUnheard } from '../fleet/instance-state.ts'
@@ -21,17 +21,24 @@ export function headline(
   failedRuns = 0,
 ): { fleet: string; rest: string } {
   const total = stats?.total ?? 0
-  const healthy = stats?.by_status.RUNNING ?? 0
+  const of = (...states: InstanceStatus[]) => states.reduce((sum, state) => sum + (stats?.by_status[state] ?? 0), 0)
+  const healthy = of('RUNNING')
+  // What rests on purpose is neither well nor ill.
+  const resting = of('STOPPED', 'SUSPENDED', 'DESTROYED')
+  const awake = total - resting
+  const up = resting > 0 ? ' that are up' : ''
   const fleet =
     stats === undefined
       ? 'The fleet cannot be seen.'
       : total === 0
         ? 'No instances yet.'
-        : healthy === total
-          ? total === 1
-            ? 'The one instance is healthy.'
-            : `All ${total} instances are healthy.`
-          : `${healthy} of ${total} instances are healthy.`
+        : awake === 0
+          ? 'Every instance is at rest.'
+          : healthy === awake
+            ? awake === 1
+              ? `The one instance${resting > 0 ? ' that is up' : ''} is healthy.`
+              : `All ${awake} instances${up} are healthy.`
+            : `${healthy} of ${awake} instances${up} are healthy.`
   const failed = stats?.by_status.ERROR ?? 0
   const silent = stats?.by_status.UNKNOWN ?? 0
   const parts = [
