@@ -23,7 +23,7 @@ export function CodeBlock(props: {
         style={{ maxHeight: props.maxHeight ?? 360 }}
         className={cx(
           'overflow-auto py-2 pr-9 pl-[11px] leading-[18px] text-ink-2',
-          props.wrap && 'break-all whitespace-pre-wrap',
+          props.wrap && '[overflow-wrap:anywhere] whitespace-pre-wrap',
         )}
       >
         {props.children ?? props.text}
@@ -53,7 +53,7 @@ export function CommandLine(props: { command: string; label?: string }) {
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 
-/** JSON as written by a machine: keys quiet, strings and numbers apart. */
+/** JSON as written by a machine: keys quiet, strings and numbers apart. Long values wrap: who decides on them must see all of them. */
 export function JsonView(props: { value: unknown; label: string; title?: string; maxHeight?: number }) {
   const text = useMemo(() => JSON.stringify(props.value, null, 2) ?? 'undefined', [props.value])
   const parts = useMemo(() => {
@@ -77,7 +77,7 @@ export function JsonView(props: { value: unknown; label: string; title?: string;
     return out
   }, [text])
   return (
-    <CodeBlock text={text} label={props.label} title={props.title} maxHeight={props.maxHeight}>
+    <CodeBlock text={text} label={props.label} title={props.title} maxHeight={props.maxHeight} wrap>
       {parts}
     </CodeBlock>
   )

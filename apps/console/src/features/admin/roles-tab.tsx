@@ -28,8 +28,7 @@ export function RolesTab() {
               <span key="name" className="block py-1.5">
                 <b className="mono font-medium text-ink">{role.name}</b>
                 <span className="block text-s1 text-ink-3">
-                  {role.builtin ? 'built in' : 'made here'}
-                  {role.description && `: ${role.description.slice(0, 1).toLowerCase()}${role.description.slice(1)}`}
+                  {[role.description, role.builtin ? 'built in' : 'made here'].filter(Boolean).join(' · ')}
                 </span>
               </span>,
               <Patterns key="permissions" of={role.grants} />,
