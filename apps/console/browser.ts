@@ -93,7 +93,7 @@ export async function overflows(page: Page): Promise<string[]> {
       (each) => ['auto', 'scroll'].includes(getComputedStyle(each).overflowX) && !each.closest(made),
     )
     return [...new Set([...whole, ...within])]
-      .filter((each) => each.scrollWidth > each.clientWidth + 1)
+      .filter((each) => !each.matches('.sr-only') && each.scrollWidth > each.clientWidth + 1)
       .map((each) => `${each.scrollWidth - each.clientWidth} px too wide: ${each.outerHTML.slice(0, 160)}`)
   })
 }

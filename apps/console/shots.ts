@@ -69,7 +69,8 @@ const instance =
   async (page: Page): Promise<void> => {
     await openRow(page, hostname())
     await page.getByRole('tab', { name: 'Overview' }).waitFor()
-    if (tab) await page.getByRole('tab', { name: tab, exact: true }).click()
+    // A tab may bear a count behind its name.
+    if (tab) await page.getByRole('tab', { name: new RegExp(`^${tab}`) }).click()
   }
 
 const workflow = async (page: Page): Promise<void> => {
