@@ -37,4 +37,5 @@ test('results that workers keep and sessions are told in the words of people', (
   const note = auditWords(entry({ action: 'UPDATE', resource: 'memory', resourceId: 'notes' }))
   expect(note).toMatchObject({ did: 'changed', what: 'memory', id: 'notes' })
   expect(auditWords(entry({ action: 'CREATE', resource: 'session' })).did).toBe('signed in,')
+  expect(auditWords(entry({ action: 'CREATE', metadata: { verb: 'instance.register' } })).did).toBe('registered')
 })

@@ -58,6 +58,8 @@ function deedOf(entry: AuditEntry): { did: string; what: string; id: string } {
   if (place) return { did: 'stored', what: place === 'res' ? 'the result of job' : 'the input of job', id: job }
   if (entry.resource === 'session' && entry.action === 'CREATE') return { did: 'signed in,', what: 'session', id }
   if (entry.resource === 'session' && entry.action === 'DELETE') return { did: 'signed out,', what: 'session', id }
+  // An agent registers at each of its starts: mostly there is an instance of it already.
+  if (entry.metadata?.['verb'] === 'instance.register') return { did: 'registered', what: 'instance', id }
   return {
     did: VERBS[entry.action] ?? entry.action.toLowerCase().replaceAll('_', ' '),
     what: entry.resource.replaceAll('_', ' '),

@@ -58,6 +58,12 @@ export function AskList(props: {
                     {item.kind === 'step' ? 'started by' : 'asked by'}{' '}
                     <b className="font-medium text-ink">{item.requestedBy || 'nobody named'}</b>{' '}
                     <Age at={instant(item.createdAt)} suffix=" ago" />
+                    {item.kind === 'job' && item.jobId !== null && (
+                      <>
+                        {' '}
+                        · job <span className="mono">{item.jobId.slice(-6)}</span>
+                      </>
+                    )}
                     {item.runId !== null && (
                       <>
                         {' '}
