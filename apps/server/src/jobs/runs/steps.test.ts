@@ -55,10 +55,10 @@ test('http and other verbs of ours go by the rights of who started the run', asy
   const workflow = await runs.save({ call: { type: 'http', input: { url: `${url}/y` } } })
   const answer = await runs.call('POST', `/api/v1/workflows/${workflow}/runs`, {}, runs.world.a.keys.user)
   expect((await runs.until(answer.body.run_id, 'succeeded')).triggered_by).toBe('user')
-  const other = await runs.save({ act: { type: 'worker', topic: 'job.wh.fleet.instance.restart', input: {} } })
+  const other = await runs.save({ act: { type: 'worker', topic: 'job.wh.release.target.check', input: {} } })
   const refused = await runs.call('POST', `/api/v1/workflows/${other}/runs`, {}, runs.world.a.keys.user)
   const { error } = await runs.until(refused.body.run_id, 'failed')
-  expect(error.message).not.toBe('')
+  expect(error).toMatchObject({ code: 'PERM_DENIED', message: expect.stringContaining('target:execute') })
 })
 
 test('storage keeps values in the run’s memory and blobs as artifacts', async () => {
