@@ -86,6 +86,24 @@ export function jobsPages(world: () => ConsoleWorld): void {
       await page.getByRole('complementary', { name: 'Step ask' }).getByRole('button', { name: 'Approve' }).waitFor()
       expect(await themedViolations(page)).toEqual([])
 
+      // Come to by links, where the graph of the workflow stood before: it is fitted into its frame all the same.
+      await page.goto(`${url}/workflows/two-doors`)
+      await page.locator('[data-step=ask]').waitFor()
+      await page.getByRole('grid').getByRole('link').first().click()
+      await page.waitForURL('**/runs/*')
+      const graph = page.getByRole('group', { name: 'Steps of the run' })
+      await expect.poll(() => graph.locator('[data-step]').count()).toBe(3)
+      await expect
+        .poll(() =>
+          graph.evaluate((frame) => {
+            const { left, right, top, bottom } = frame.getBoundingClientRect()
+            return [...frame.querySelectorAll('[data-step]')]
+              .map((step) => step.getBoundingClientRect())
+              .filter((box) => box.left < left || box.right > right || box.top < top || box.bottom > bottom).length
+          }),
+        )
+        .toBe(0)
+
       // The list as it stood before something changed: what is shown is not what is asked for any more.
       let stale = true
       await page.route('**/wheelhouse/api/v1/inbox?**', async (route) => {

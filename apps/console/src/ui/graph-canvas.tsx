@@ -3,6 +3,7 @@ import {
   Background,
   BackgroundVariant,
   type Edge,
+  getViewportForBounds,
   Handle,
   type Node,
   type NodeProps,
@@ -11,6 +12,7 @@ import {
   ReactFlow,
   ReactFlowProvider,
   useReactFlow,
+  useStore,
 } from '@xyflow/react'
 import { Maximize, Minus, Plus } from 'lucide-react'
 import { createContext, useContext, useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react'
@@ -82,23 +84,27 @@ function Flow(props: GraphProps) {
   const stop = useRef({ selected, first })
   stop.current = { selected, first }
   // A graph that has just been placed, or whose frame has changed its size, is shown whole; where it could not be read then, around the node in hand, or from its beginning.
+  // It is fitted by our places: the canvas takes in its nodes later than they are known here.
+  const ready = useStore((state) => state.panZoom !== null)
+  const width = useStore((state) => state.width)
+  const height = useStore((state) => state.height)
+  const whole = useMemo(
+    () =>
+      places && places.size > 0 && width > 0 && height > 0
+        ? getViewportForBounds(boundsOf(places), width, height, FIT.minZoom, FIT.maxZoom, FIT.padding)
+        : undefined,
+    [places, width, height],
+  )
   useEffect(() => {
-    const element = frame.current
-    if (!element || !places) return
-    const fit = async () => {
-      await flow.fitView(FIT)
-      const inHand = places.get(stop.current.selected ?? '')
-      const place = inHand ?? places.get(stop.current.first ?? '')
-      if (flow.getZoom() >= READABLE || !place) return
-      const middle = place.y + NODE_HEIGHT / 2
-      if (inHand) await flow.setCenter(place.x + NODE_WIDTH / 2, middle, { zoom: CLOSE })
-      else
-        await flow.setViewport({ x: 16 - place.x * CLOSE, y: element.clientHeight / 2 - middle * CLOSE, zoom: CLOSE })
-    }
-    const observer = new ResizeObserver(() => void fit())
-    observer.observe(element)
-    return () => observer.disconnect()
-  }, [flow, places])
+    if (!ready || !whole || !places) return
+    const inHand = places.get(stop.current.selected ?? '')
+    const place = inHand ?? places.get(stop.current.first ?? '')
+    if (whole.zoom >= READABLE || !place) return void flow.setViewport(whole)
+    const middle = place.y + NODE_HEIGHT / 2
+    void (inHand
+      ? flow.setCenter(place.x + NODE_WIDTH / 2, middle, { zoom: CLOSE })
+      : flow.setViewport({ x: 16 - place.x * CLOSE, y: height / 2 - middle * CLOSE, zoom: CLOSE }))
+  }, [flow, ready, whole, places, height])
 
   const move = (event: KeyboardEvent) => {
     const from = (event.target as HTMLElement).closest<HTMLElement>('[data-step]')?.dataset['step']
@@ -117,8 +123,6 @@ function Flow(props: GraphProps) {
           nodes={shown}
           edges={lines}
           nodeTypes={TYPES}
-          fitView
-          fitViewOptions={FIT}
           minZoom={0.2}
           maxZoom={1.5}
           nodesDraggable={false}
@@ -137,12 +141,19 @@ function Flow(props: GraphProps) {
           >
             <ZoomButton label="Zoom out" icon={Minus} onClick={() => void flow.zoomOut()} />
             <ZoomButton label="Zoom in" icon={Plus} onClick={() => void flow.zoomIn()} />
-            <ZoomButton label="Show all" icon={Maximize} onClick={() => void flow.fitView(FIT)} />
+            <ZoomButton label="Show all" icon={Maximize} onClick={() => whole && void flow.setViewport(whole)} />
           </Panel>
         </ReactFlow>
       </PickedContext>
     </div>
   )
+}
+
+/** The frame around all nodes. */
+function boundsOf(places: ReadonlyMap<string, Place>): { x: number; y: number; width: number; height: number } {
+  const [xs, ys] = [[...places.values()].map(({ x }) => x), [...places.values()].map(({ y }) => y)]
+  const [x, y] = [Math.min(...xs), Math.min(...ys)]
+  return { x, y, width: Math.max(...xs) - x + NODE_WIDTH, height: Math.max(...ys) - y + NODE_HEIGHT }
 }
 
 function ZoomButton(props: { label: string; icon: typeof Plus; onClick(): void }) {

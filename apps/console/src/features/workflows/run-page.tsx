@@ -42,7 +42,8 @@ export function RunPage() {
     ...(run.data ? [{ label: run.data.workflow_id, to: `/workflows/${run.data.workflow_id}`, mono: true }] : []),
     { label: `Run ${id.slice(-6)}`, mono: true },
   )
-  if (run.isPending) return <SkeletonRows rows={12} />
+  // What joins the steps is awaited: without it they would be placed twice.
+  if (run.isPending || (run.data && plan.isLoading)) return <SkeletonRows rows={12} />
   if (!run.data) {
     return (
       <>
