@@ -81,6 +81,34 @@ test('a run of somebody who may no longer run workflows does nothing more, and s
   expect(await runs.timeline(waits.run)).not.toContain('step_event_emitted')
 })
 
+test('a run of somebody who is frozen tells and asks nobody; its jobs wait for the release', async () => {
+  const key = await runs.world.person(runs.world.a, 'gone', 'user')
+  const goOn = { on_error: 'continue' }
+  const waits = await waiting(
+    {
+      tell: { type: 'notify', input: { message: 'here' }, ...goOn },
+      again: { type: 'approval', ...goOn },
+      job: { topic: 'job.echo', input: {} },
+    },
+    key,
+  )
+  const freeze = (verb: 'freeze' | 'thaw') => runs.call('POST', `/wheelhouse/api/v1/principals/${person}/${verb}`)
+  const person = await personOf(key)
+  expect((await freeze('freeze')).status).toBeLessThan(300)
+  expect((await runs.decide(waits.workflow, waits.run, 'ask', { approved: true })).status).toBe(204)
+  await expect
+    .poll(async () => (await runs.call('GET', `/api/v1/workflow-runs/${waits.run}`)).body.steps.again?.status)
+    .toBe('failed')
+  const { steps } = (await runs.call('GET', `/api/v1/workflow-runs/${waits.run}`)).body
+  for (const id of ['tell', 'again'])
+    expect(steps[id], id).toMatchObject({
+      error: { code: 'principal_frozen', message: expect.stringContaining('gone started this run and is frozen') },
+    })
+  expect(steps.job.status).toBe('running')
+  expect((await freeze('thaw')).status).toBeLessThan(300)
+  await runs.until(waits.run, 'succeeded')
+})
+
 test('a step needs the right to its own verb at the moment it acts, and its job may no more than is left', async () => {
   await defineRole('mover', ['workflow:execute', 'job:submit', 'target:execute'])
   const key = await runs.world.person(runs.world.a, 'mover', 'mover')

@@ -9,7 +9,7 @@ import { type Authenticator, ownerStanding } from './authenticate.ts'
 import { type ApiKey, findKey, sessionKey } from './keys.ts'
 import { can, type Principal } from './principal.ts'
 import type { RoleRules } from './roles.ts'
-import { openStanding } from './standing.ts'
+import { openStanding, type Today } from './standing.ts'
 import { meetRights, narrowRights, rightsInAccount, rightsOfRoles, type SubjectRights } from './subject-rights.ts'
 import type { KeyKind } from './tokens.ts'
 
@@ -27,7 +27,7 @@ export interface Identity {
   /** Refuses what these keys hold on NATS and ends their connections; forgets what replicas remember. After the commit. */
   cutOff(tenantId: string, keyIds: readonly string[]): Promise<void>
   /** A stored principal with what is left of its rights today (standing.ts). */
-  today(principal: Principal): Promise<Principal>
+  today(principal: Principal): Promise<Today>
   /** Rights changed: every replica asks the database again. */
   changed(): void
   /** Runs on every replica when somebody's rights changed or ended. */

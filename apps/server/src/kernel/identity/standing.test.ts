@@ -34,7 +34,7 @@ async function takeRole(userId: string, role?: string): Promise<void> {
   identity.changed()
 }
 
-const today = (principal: Principal): Promise<Principal> => world.kernel.identity.today(principal)
+const today = async (stored: Principal): Promise<Principal> => (await world.kernel.identity.today(stored)).principal
 
 test('who lost nothing is the very same principal, so that nothing new is stored of them', async () => {
   const { stored, userId } = await somebody('operator')

@@ -18,52 +18,70 @@ interface Row {
   ownerKind: PrincipalKind | null
   keyRoles: string[] | null
   admin: boolean | null
+  frozen: boolean
+}
+
+/** What a stored principal is now. */
+export interface Today {
+  /** With no more rights than are left: the very same one where nothing was taken away. */
+  principal: Principal
+  /** It, its owner or somebody it acts for is frozen. */
+  frozen: boolean
+}
+
+interface Present {
+  grants: Grants
+  frozen: boolean
 }
 
 /** What stored principals may still do. */
 export interface Standing {
   /**
-   * A principal that was stored while it acted, with no more than it, its owner and those it acted for may do today: the very same one where
-   * nothing was taken away. An ended session or key takes nothing; groups count as the provider named them last. Up to a second old.
+   * A principal that was stored while it acted, with no more than it, its owner and those it acted for may do today. An ended session or key
+   * takes nothing; groups count as the provider named them last. Up to a second old.
    */
-  today(principal: Principal): Promise<Principal>
+  today(principal: Principal): Promise<Today>
   forget(): void
 }
 
 export function openStanding(db: Db, clock: Clock, rules: RoleRules): Standing {
-  const cache = new LRUCache<string, { grants: Promise<Grants>; until: number }>({ max: 10_000 })
+  const cache = new LRUCache<string, { present: Promise<Present>; until: number }>({ max: 10_000 })
 
-  function grantsOf(principal: Principal): Promise<Grants> {
+  function presentOf(principal: Principal): Promise<Present> {
     const { tenantId, id, onBehalfOf } = principal
     const key = [tenantId, id, ...onBehalfOf].join(' ')
     const now = clock.now()
     const known = cache.get(key)
-    if (known && known.until > now) return known.grants
-    const grants = db.auth((tx) => presentGrants(tx, rules, principal))
-    const entry = { grants, until: now + CACHE_MS }
+    if (known && known.until > now) return known.present
+    const present = db.auth((tx) => readPresent(tx, rules, principal))
+    const entry = { present, until: now + CACHE_MS }
     cache.set(key, entry)
-    grants.catch(() => {
+    present.catch(() => {
       if (cache.get(key) === entry) cache.delete(key)
     })
-    return grants
+    return present
   }
 
   return {
     async today(principal) {
-      if (principal.kind === 'system') return principal
-      const present = await grantsOf(principal)
-      const lost = present.filter((set) => !principal.grants.some((stored) => covers(set, stored)))
-      return lost.length === 0 ? principal : { ...principal, grants: [...principal.grants, ...lost] }
+      if (principal.kind === 'system') return { principal, frozen: false }
+      const { grants, frozen } = await presentOf(principal)
+      const lost = grants.filter((set) => !principal.grants.some((stored) => covers(set, stored)))
+      return {
+        principal: lost.length === 0 ? principal : { ...principal, grants: [...principal.grants, ...lost] },
+        frozen,
+      }
     },
     forget: () => cache.clear(),
   }
 }
 
 /** What the principal, its owner and those for whom it acts hold now; each set must grant. Who is not known any more takes nothing away. */
-async function presentGrants(tx: Tx, rules: RoleRules, { tenantId, id, onBehalfOf }: Principal): Promise<Grants> {
+async function readPresent(tx: Tx, rules: RoleRules, { tenantId, id, onBehalfOf }: Principal): Promise<Present> {
   // By tenant, as the key of the table goes. Whoever crossed into the tenant stands in another one.
   const rows = await tx.many<Row>(sql`
-    select p.tenant_id as "tenantId", p.id, p.kind, p.owner_id as "ownerId", o.kind as "ownerKind", k.roles as "keyRoles", k.admin
+    select p.tenant_id as "tenantId", p.id, p.kind, p.owner_id as "ownerId", o.kind as "ownerKind", k.roles as "keyRoles", k.admin,
+           (p.state = 'frozen' or coalesce(o.state, '') = 'frozen') as frozen
       from tenants t
       join principals p on p.tenant_id = t.id and p.id = any(${[id, ...onBehalfOf]}::uuid[])
       left join principals o on o.tenant_id = p.tenant_id and o.id = p.owner_id
@@ -84,5 +102,5 @@ async function presentGrants(tx: Tx, rules: RoleRules, { tenantId, id, onBehalfO
     if (row.keyRoles.length > 0) sets.push(await patternsOf(tx, row.tenantId, row.keyRoles))
     if (row.admin !== true) sets.push(NOT_ADMIN)
   }
-  return sets
+  return { grants: sets, frozen: rows.some(({ frozen }) => frozen) }
 }

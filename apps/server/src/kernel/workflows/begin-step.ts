@@ -141,9 +141,11 @@ const ACTS: ReadonlySet<Action['kind']> = new Set(['job', 'run', 'approval', 'fo
 function perform(turn: EventTurn, step: StepRun, node: PlanNode): void {
   const { action } = node
   const { refusal } = turn.world
-  if (refusal !== undefined && ACTS.has(action.kind)) {
+  // Jobs of who is frozen are recorded and wait for their release, as all of theirs do.
+  const waits = refusal?.code === 'principal_frozen' && action.kind === 'job'
+  if (refusal && ACTS.has(action.kind) && !waits) {
     // Tried again as other denials are: a right may be given back.
-    return fail(turn, step, { status: 'failed', message: refusal, code: 'PERM_DENIED', retriable: true })
+    return fail(turn, step, { status: 'failed', ...refusal, retriable: true })
   }
   switch (action.kind) {
     case 'job':

@@ -3,6 +3,7 @@ import type { Tx } from '../db/index.ts'
 import { compiledOr, describeProblems, registeredSchemas } from '../schemas/index.ts'
 import type { Plan } from './plan.ts'
 import type { World } from './world.ts'
+import type { Refusal } from './starter.ts'
 
 const named = new WeakMap<Plan, readonly string[]>()
 
@@ -19,7 +20,7 @@ function schemaIds(plan: Plan): readonly string[] {
 }
 
 /** The surroundings of one turn: its time, whether steps may act, and the registered schemas that the plan names, as they are now. */
-export async function worldFor(tx: Tx, plan: Plan, now: Instant, refusal?: string): Promise<World> {
+export async function worldFor(tx: Tx, plan: Plan, now: Instant, refusal?: Refusal): Promise<World> {
   const registered = await registeredSchemas(tx, schemaIds(plan))
   return {
     now,
