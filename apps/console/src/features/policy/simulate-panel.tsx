@@ -27,7 +27,7 @@ export function SimulatePanel(props: { id: string; text: string; broken: boolean
   const answer = ask.data
   const said = answer && decisionState(saidOf(answer))
   return (
-    <div className="grid gap-3 p-3">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-3 p-3">
       <CodeEditor label="Job to ask about" language="json" value={request} onChange={setRequest} className="h-44" />
       <Button
         icon={Play}

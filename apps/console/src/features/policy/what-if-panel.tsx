@@ -32,7 +32,7 @@ export function WhatIfPanel(props: { id: string; text: string; broken: boolean }
       ...(topic === '' ? {} : { topic }),
     })
   return (
-    <div className="grid gap-3 p-3">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-3 p-3">
       <div className="flex flex-wrap items-end gap-2.5">
         <Field label="Decisions of">
           {(shape) => <Select label="Window" shape={shape} value={days} onChange={setDays} options={WINDOWS} />}
