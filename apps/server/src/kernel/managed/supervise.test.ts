@@ -113,7 +113,10 @@ test('a stop during the wait for the next start ends the wait', async () => {
   expect(supervised.status().state).toBe('stopped')
 })
 
-test('a child that ends while the server does stays ended, without a warning', async () => {
+test.each([
+  ['after', 0],
+  ['a moment before', 10],
+])('a child that ends %s the server does stays ended, without a warning', async (_, laterMs) => {
   const server = new AbortController()
   const said: string[] = []
   supervised = await supervise({
@@ -124,8 +127,14 @@ test('a child that ends while the server does stays ended, without a warning', a
     ending: server.signal,
     log: pino({ level: 'warn' }, { write: (line) => said.push(line) }),
   })
-  server.abort()
-  process.kill(supervised.status().pid ?? 0, 'SIGINT')
+  const ended = supervised.status().pid ?? 0
+  if (laterMs === 0) server.abort()
+  process.kill(ended, 'SIGINT')
+  if (laterMs > 0) {
+    await until(() => supervised?.status().state === 'restarting')
+    await pause(laterMs)
+    server.abort()
+  }
   await until(() => supervised?.status().state === 'stopped')
   expect(supervised.status()).toMatchObject({ pid: undefined, restarts: 0 })
   expect(said).toEqual([])

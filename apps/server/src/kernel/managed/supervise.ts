@@ -51,13 +51,10 @@ export async function supervise(supervision: Supervision): Promise<Supervised> {
       await gone(child)
       if (over.aborted) break
       if (Date.now() - since > HEALTHY_MS) failures = 0
-      log.warn(
-        { child: name, pid: child.pid, code: child.exitCode, signal: child.signalCode, waitMs: waitMs(failures) },
-        'A child process ended; starting it again',
-      )
       status.state = 'restarting'
       status.pid = undefined
-      const next = await startAgain(() => failures++)
+      const { pid, exitCode: code, signalCode } = child
+      const next = await startAgain(() => failures++, { pid, code, signal: signalCode })
       if (!next) break
       child = next
       status.pid = child.pid
@@ -69,13 +66,16 @@ export async function supervise(supervision: Supervision): Promise<Supervised> {
     status.pid = undefined
   })()
 
-  async function startAgain(attempt: () => number): Promise<ChildProcess | undefined> {
-    while (!over.aborted) {
-      const waited = await pause(waitMs(attempt()), over).then(
+  async function startAgain(attempt: () => number, ended: object): Promise<ChildProcess | undefined> {
+    for (let isFirst = true; !over.aborted; isFirst = false) {
+      const wait = waitMs(attempt())
+      const waited = await pause(wait, over).then(
         () => true,
         () => false,
       )
       if (!waited) return undefined
+      // Said after the pause: a Ctrl-C may reach a child that is just being forked before it reaches us.
+      if (isFirst) log.warn({ child: name, ...ended, waitMs: wait }, 'A child process ended; starting it again')
       try {
         return await start()
       } catch (err) {
