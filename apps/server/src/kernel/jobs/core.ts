@@ -59,7 +59,7 @@ export interface Core extends JobsOptions {
   /** Tells the workflow engine that a run has something to take in; after the commit that wrote it. Null: the job is no step. */
   told(tenantId: string, runId: string | null): void
   /** Ends what this replica still does for a job that has ended otherwise: after the commit. */
-  ended(tenantId: string, jobId: string, reason: 'cancelled' | 'ended'): void
+  ended(tenantId: string, jobId: string): void
 }
 
 /** Verbs by name and by topic. */

@@ -37,6 +37,10 @@ export interface Delivery {
 }
 
 interface DeliveryHooks extends Pick<CheckHooks, 'refuse' | 'forget'> {
+  /** The job was ended by others: it must not reach a worker any more. */
+  isWithdrawn(entry: Active): boolean
+  /** Tells its worker once more that it must stop. */
+  recall(entry: Active): void
   find(tenantId: string, jobId: string): Active | undefined
   giveBack(entries: readonly Active[], runAt: Instant): Promise<void>
   /** Somebody listens who did not before: there may be work for them. */
@@ -44,7 +48,8 @@ interface DeliveryHooks extends Pick<CheckHooks, 'refuse' | 'forget'> {
 }
 
 /** The way of claimed jobs over the bus. */
-export function openDelivery(core: Core, { find, forget, refuse, giveBack, kick }: DeliveryHooks): Delivery {
+export function openDelivery(core: Core, hooks: DeliveryHooks): Delivery {
+  const { find, forget, refuse, giveBack, kick, isWithdrawn, recall } = hooks
   const { bus, clock, log } = core
   const listeners = new Map<string, Heard>()
   const resends = new Set<NodeJS.Timeout>()
@@ -125,8 +130,13 @@ export function openDelivery(core: Core, { find, forget, refuse, giveBack, kick 
     const { claimed, worker } = entry
     const topic = claimed.request.topic
     await core.redisPointers?.offer(claimed.tenantId, claimed.id)
-    if (worker && (await reach(account, `worker.${worker.workerId}.jobs`, bytes))) return dispatched(entry)
-    if (await reach(account, topic, bytes)) return dispatched(entry)
+    for (const subject of [...(worker ? [`worker.${worker.workerId}.jobs`] : []), topic]) {
+      if (isWithdrawn(entry)) return
+      if (!(await reach(account, subject, bytes))) continue
+      // A cancel that came while it was on its way may have overtaken it.
+      if (isWithdrawn(entry)) recall(entry)
+      return dispatched(entry)
+    }
     if (find(claimed.tenantId, claimed.id) !== entry || sentLater(entry)) return
     // Nobody there: it waits as jobs without workers do.
     await giveBack([entry], clock.now() + AGAIN_MS)

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Instant } from '../clock/index.ts'
 import { type Active, keyOf } from './active.ts'
 import type { Core } from './core.ts'
@@ -19,6 +20,9 @@ import { freeSlots, loadOf, placementFits, type Worker, WORKER_TTL_MS } from './
 /** Most jobs of one claim. */
 const CLAIM_MOST = 200
 
+/** Longer than a claim is on its way to its worker. */
+const WITHDRAWN_MS = 30_000
+
 export interface Dispatcher {
   /** A free worker's slot for a job that is about to be recorded (loans.ts). */
   lend(row: NewRow): Loan | undefined
@@ -30,6 +34,8 @@ export interface Dispatcher {
   find(tenantId: string, jobId: string): Active | undefined
   /** The job has ended or is another's now. */
   forget(tenantId: string, jobId: string): Active | undefined
+  /** The same of a job that was ended by others (a cancel, its time) while a worker may have it: what is still on its way here goes no further. */
+  withdraw(tenantId: string, jobId: string): Active | undefined
   all(): IterableIterator<Active>
   /** Prolongs all claims; those that are no longer ours are given up. */
   renewAll(): Promise<void>
@@ -49,6 +55,8 @@ export interface DispatcherHooks extends Pick<CheckHooks, 'refuse' | 'holdAgain'
   run(active: Active): void
   /** The claim is not ours any more: whatever runs for it must stop, and must not undo what was begun. */
   detach(active: Active): void
+  /** Its worker may have got it after it was told to stop: it is told again. */
+  recall(active: Active): void
 }
 
 /** The workers whose labels fit a job's, and the one that it prefers. */
@@ -62,6 +70,8 @@ function fittingOf(candidates: readonly Worker[], labels: Readonly<Record<string
 export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   const { db, clock, log, workers } = core
   const active = new Map<string, Active>()
+  /** Jobs that were ended by others; an id never comes back. */
+  const withdrawn = new LRUCache<string, true>({ max: 20_000, ttl: WITHDRAWN_MS })
   const underWay = openUnderWay(clock)
   /** Pool → tenant → when it was last said that there is work. */
   const hints = new Map<string, Map<string, number>>()
@@ -75,7 +85,7 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
   const find = (tenantId: string, jobId: string): Active | undefined => active.get(keyOf(tenantId, jobId))
   const { refuse, holdAgain } = hooks
   const check = openDispatchChecks(core, { refuse, holdAgain, forget, giveBack: giveBackClaims })
-  const delivery = openDelivery(core, { find, forget, refuse, giveBack, kick })
+  const delivery = openDelivery(core, { isWithdrawn, find, forget, refuse, giveBack, kick, recall: hooks.recall })
 
   function enter(entry: Active): void {
     active.set(keyOf(entry.claimed.tenantId, entry.claimed.id), entry)
@@ -90,6 +100,10 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     if (entry.worker) entry.worker.inFlight -= 1
     promote(entry)
     return entry
+  }
+
+  function isWithdrawn({ claimed: { tenantId, id } }: Active): boolean {
+    return withdrawn.has(keyOf(tenantId, id))
   }
 
   /** Its end may make room for another of its concurrency key. */
@@ -272,6 +286,11 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     const back: Active[] = []
     for (const entry of taken) {
       if (refused.has(entry)) continue
+      if (isWithdrawn(entry)) {
+        // Also of one that was ended before it came onto our list.
+        if (find(entry.claimed.tenantId, entry.claimed.id) === entry) forget(entry.claimed.tenantId, entry.claimed.id)
+        continue
+      }
       if (entry.claimed.verb !== null) {
         delivery.dispatched(entry)
         hooks.run(entry)
@@ -390,6 +409,10 @@ export function openDispatcher(core: Core, hooks: DispatcherHooks): Dispatcher {
     kick,
     find,
     forget,
+    withdraw(tenantId, id) {
+      withdrawn.set(keyOf(tenantId, id), true)
+      return forget(tenantId, id)
+    },
     all: () => active.values(),
     scan,
     async renewAll() {

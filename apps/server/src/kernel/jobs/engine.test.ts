@@ -1,5 +1,6 @@
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import { Fault } from '@wheelhouse/contract'
+import pg from 'pg'
 import { Type } from 'typebox'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { capWorker } from '../../testing/cap-worker.ts'
@@ -207,6 +208,41 @@ test('a worker hears of the cancel of its job', async () => {
       world.kernel.db.tenant(alice.tenantId, (tx) => tx.maybe(sql`select 1 from job_queue where id = ${jobId}`)),
     )
     .toBeUndefined()
+  await worker.close()
+})
+
+test('a job that is cancelled between its claim and its sending goes to no worker', async () => {
+  const worker = await capWorker(world, world.a, { id: 'o1', topics: ['job.overtaken'] })
+  worker.heartbeat({ capabilities: ['job.overtaken'], maxParallelJobs: 1 })
+  await expect
+    .poll(() => world.kernel.jobs.workers.live(alice.tenantId).map(({ workerId }) => workerId))
+    .toContain('o1')
+  const first = await submit('job.overtaken')
+  await expect.poll(() => worker.taken).toHaveLength(1)
+  const { jobId } = await submit('job.overtaken')
+  // A policy that changed since is asked again at dispatch; the look at the decision waits for this lock.
+  await world.publish('secops/overtaken', 'rules: []')
+  const blocker = new pg.Client({ connectionString: world.databaseUrl })
+  await blocker.connect()
+  try {
+    await blocker.query('begin; lock table decisions in access exclusive mode')
+    worker.send('sys.job.result', { case: 'jobResult', value: { jobId: first.jobId, status: JobStatus.SUCCEEDED } })
+    await expect
+      .poll(() =>
+        world.kernel.db.tenant(alice.tenantId, (tx) =>
+          tx.maybe(sql`select fence from job_queue where id = ${jobId} and state = 'leased'`),
+        ),
+      )
+      .toEqual({ fence: 1 })
+    expect(worker.taken).toHaveLength(1)
+    await world.kernel.db.tenant(alice.tenantId, (tx) => world.kernel.jobs.cancel(tx, alice, jobId, 'too late'))
+    await expect.poll(() => worker.cancels).toHaveLength(1)
+  } finally {
+    // Whoever waits for the lock goes on.
+    await blocker.end()
+  }
+  const { jobId: next } = await submit('job.overtaken')
+  await expect.poll(() => worker.taken.map(({ request: { jobId: id } }) => id)).toEqual([first.jobId, next])
   await worker.close()
 })
 

@@ -8,6 +8,7 @@ import { sql, type Tx } from '../db/index.ts'
 import { publish } from '../events/index.ts'
 import { actorOf, type Principal } from '../identity/index.ts'
 import { type Again, submitAgain } from './again.ts'
+import type { Active } from './active.ts'
 import { type Brakes, openBrakes } from './brakes.ts'
 import { type Bulk, openBulk } from './bulk.ts'
 import { type Core, type JobsOptions, openVerbs } from './core.ts'
@@ -33,6 +34,8 @@ import { openWorkers, type Workers } from './workers.ts'
 
 /** A bus that went away without a word is noticed after so long at most (three pings): what was sent in that time is in doubt. */
 const IN_DOUBT_MS = 30_000
+/** A job that was sent so lately may be overtaken by a cancel from another replica. */
+const OVERTAKEN_MS = 2_000
 
 /** The whole engine: what domains use, what the jobs surface needs beside it, and its life. */
 export interface JobEngine extends Jobs {
@@ -86,17 +89,28 @@ export function openJobs(options: JobsOptions): JobEngine {
     told(tenantId, runId) {
       if (runId !== null) for (const listener of runListeners) listener(tenantId, runId)
     },
-    ended(tenantId, jobId, reason) {
+    ended(tenantId, jobId) {
       // Another replica may be the one that works on it.
-      if (!letGo(tenantId, jobId, reason)) replicas.tell('wh.stop', { tenantId, jobId, reason })
+      if (!letGo(tenantId, jobId)) replicas.tell('wh.stop', { tenantId, jobId })
       dispatcher?.kick()
     },
   }
-  /** Takes a job that has ended otherwise off this replica's list and stops what runs for it. False: it is not on that list. */
-  function letGo(tenantId: string, jobId: string, reason: 'cancelled' | 'ended'): boolean {
-    const active = dispatcher?.forget(tenantId, jobId)
-    active?.abort?.abort(reason === 'cancelled' ? new Fault('JOB_CANCELLED') : new Detached('the job has ended'))
-    return active !== undefined
+  /** Takes a job that has ended otherwise off this replica's list and stops what runs for it. Undefined: it is not on that list. */
+  function letGo(tenantId: string, jobId: string): Active | undefined {
+    const active = dispatcher?.withdraw(tenantId, jobId)
+    active?.abort?.abort(new Fault('JOB_CANCELLED'))
+    return active
+  }
+
+  /** The replica that ended it has told the worker, perhaps before the job that we sent a moment ago was there. */
+  function letGoByOther(tenantId: string, jobId: string): void {
+    const active = letGo(tenantId, jobId)
+    if (active && clock.now() - active.sentAt < OVERTAKEN_MS) recall(active)
+  }
+
+  function recall({ worker, claimed }: Active): void {
+    const account = worker?.account ?? claimed.account
+    if (account !== null && claimed.verb === null) tellWorker(claimed.tenantId, account, claimed.id, 'cancelled')
   }
 
   const outputs = openOutputs({ ...options, signals })
@@ -135,7 +149,7 @@ export function openJobs(options: JobsOptions): JobEngine {
         core.tracer.ended(attempt, ended.createdAt, now, state)
       }
       if (ended.wasLeased) {
-        core.ended(tenantId, jobId, 'cancelled')
+        core.ended(tenantId, jobId)
         if (ended.account !== null) tellWorker(tenantId, ended.account, jobId, message)
       }
       core.told(tenantId, ended.runId)
@@ -184,6 +198,7 @@ export function openJobs(options: JobsOptions): JobEngine {
       await db.tenant(claimed.tenantId, (tx) => end(tx, claimed.id, { ...outcome, fence: claimed.fence }))
     },
     detach: (active) => active.abort?.abort(new Detached('the lease was lost')),
+    recall,
     async holdAgain(claimed) {
       const { tenantId, id, request, context } = claimed
       await db.tenant(tenantId, async (tx) => {
@@ -293,7 +308,7 @@ export function openJobs(options: JobsOptions): JobEngine {
       })
       listening.push(
         bus.onWake('jobs', () => void made.scan().catch(failed)),
-        replicas.hear('wh.stop', ({ tenantId, jobId, reason }) => void letGo(tenantId, jobId, reason)),
+        replicas.hear('wh.stop', ({ tenantId, jobId }) => letGoByOther(tenantId, jobId)),
         replicas.hear('wh.workers-gone', ({ tenantId, workerIds }) => lose(tenantId, workerIds)),
       )
       core.workers.onChange(() => made.kick())

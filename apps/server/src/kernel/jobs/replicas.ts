@@ -18,7 +18,7 @@ interface Notices {
   /** Workers that were cut off. */
   'wh.workers-gone': { tenantId: string; workerIds: readonly string[] }
   /** A job has ended otherwise: whoever works on it stops. */
-  'wh.stop': { tenantId: string; jobId: string; reason: 'cancelled' | 'ended' }
+  'wh.stop': { tenantId: string; jobId: string }
   /** Attempts whose result another replica took. */
   'wh.ended': readonly Gone[]
 }
