@@ -60,10 +60,12 @@ export function Waterfall(props: {
           <span role="columnheader" className="pl-4 wide:pl-5">
             {props.head ?? 'Step'}
           </span>
-          <span role="columnheader" aria-label="Time" className="relative h-full">
+          <span role="columnheader" className="relative h-full">
+            <span className="sr-only">Time</span>
             {ticks.map((tick) => (
               <span
                 key={tick}
+                aria-hidden
                 className={cx(
                   'num absolute top-1.5',
                   at(tick) > 4 && 'translate-x-[-50%]',
