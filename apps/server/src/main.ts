@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { pino, type Logger } from 'pino'
 import { composeHttp, openGrpc, startKernel } from './composition.ts'
 import { consoleFiles } from './console-files.ts'
@@ -14,6 +14,9 @@ const STOP_WITHIN_MS = 9_500
 
 /** How long a stop waits for the step of a start that is under way. */
 const STEP_WITHIN_MS = 3_000
+
+/** How much later than its children the server may hear of a signal to all of them. */
+const SIGNAL_WITHIN_MS = 50
 
 async function main(): Promise<void> {
   const [word, ...rest] = process.argv.slice(2)
@@ -46,8 +49,8 @@ async function main(): Promise<void> {
   try {
     await started
   } catch (error) {
-    // A Ctrl-C reaches the programs that a start calls (initdb) before we hear of it ourselves.
-    await nextTurn()
+    // A Ctrl-C may reach the programs that a start calls (initdb) before we hear of it ourselves.
+    await pause(SIGNAL_WITHIN_MS)
     await stop()
     if (!ending.signal.aborted) throw error
   }
