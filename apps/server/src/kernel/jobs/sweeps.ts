@@ -27,6 +27,7 @@ import { backoffMs } from './runner.ts'
 
 const SWEEP_MS = 1000
 const RENEW_MS = 10_000
+const RENEW_AGAIN_MS = 1000
 const DRAIN_MS = 30_000
 const CLEAN_MS = 600_000
 const AGE_MS = 2_000
@@ -61,6 +62,7 @@ export function openSweeps(core: Core, { bulk, dispatcher, holds, end, tellWorke
   let running: Promise<void> = Promise.resolve()
   let renewing: Promise<void> = Promise.resolve()
   let stopped = false
+  let renewedAt = clock.now()
   let drainAt = 0
   let cleanAt = 0
   let ageAt = 0
@@ -75,10 +77,18 @@ export function openSweeps(core: Core, { bulk, dispatcher, holds, end, tellWorke
     }
   }
 
+  async function renew(): Promise<void> {
+    const from = clock.now()
+    await dispatcher.renewAll()
+    renewedAt = from
+  }
+
   async function round(): Promise<void> {
     const now = clock.now()
     await step('workers', async () => dispatcher.workersLost(await core.workers.sweep()))
     await step('leases', async () => {
+      // After an outage our own first: they may have run out, and are worked on all the same.
+      if (renewedAt < now - 2 * RENEW_MS) await renew()
       const dead = await liveness?.dead(await leaseOwners(db, core.owner))
       for (const lost of await freeLeases(db, now, dead ?? [])) {
         if (lost.recoveries <= MAX_RECOVERIES) continue
@@ -219,9 +229,14 @@ export function openSweeps(core: Core, { bulk, dispatcher, holds, end, tellWorke
 
   function nextRenewal(): void {
     if (stopped) return
-    renewTimer = setTimeout(() => {
-      renewing = step('renew', () => dispatcher.renewAll()).finally(nextRenewal)
-    }, RENEW_MS)
+    // One that fell into an outage is not left until the next is due, for leases do not last much longer.
+    const late = clock.now() - renewedAt > RENEW_MS
+    renewTimer = setTimeout(
+      () => {
+        renewing = step('renew', renew).finally(nextRenewal)
+      },
+      late ? RENEW_AGAIN_MS : RENEW_MS,
+    )
   }
 
   return {
