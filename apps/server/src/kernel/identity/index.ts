@@ -18,6 +18,7 @@ export {
   type AccessObject,
   type Actor,
   actorOf,
+  calledName,
   can,
   type CredentialKind,
   floorOf,

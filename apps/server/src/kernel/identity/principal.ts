@@ -69,6 +69,9 @@ export function can(principal: Principal, permission: string, object: AccessObje
 export const holds = (principal: Principal, patterns: readonly string[]): boolean =>
   patterns.every((pattern) => principal.grants.every((set) => set.some((own) => coversPattern(own, pattern))))
 
+/** What people know it by: its name, or its subject where it has none. */
+export const calledName = ({ name, subject }: Principal): string => (name === '' ? subject : name)
+
 /** Whether a set of patterns grants all that another one does. */
 export const covers = (set: readonly string[], other: readonly string[]): boolean =>
   other.every((pattern) => set.some((own) => coversPattern(own, pattern)))

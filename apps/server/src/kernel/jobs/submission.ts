@@ -2,7 +2,7 @@ import { Fault } from '@wheelhouse/contract'
 import { JobStatus } from '@wheelhouse/contract/proto/cap_pb'
 import type { Static, TSchema } from 'typebox'
 import { openBatch, sql, type Tx } from '../db/index.ts'
-import { can, type Principal } from '../identity/index.ts'
+import { calledName, can, type Principal } from '../identity/index.ts'
 import type { Decision } from '../policy/index.ts'
 import type { Core } from './core.ts'
 import { crashPoint } from '../crash/index.ts'
@@ -291,7 +291,7 @@ export function openSubmission(core: Core): Submission {
     if (!verb) throw new Fault('VAL_SCHEMA', { topic: request.topic }, { message: `there is no verb ${request.topic}` })
     const right = verb.name.startsWith('workflow:') ? 'workflow:execute' : verb.name
     if (!can(principal, right)) {
-      const message = `${principal.name === '' ? principal.subject : principal.name} started this run and does not hold ${right}, which this step needs: give the right, or have somebody who holds it rerun from this step`
+      const message = `${calledName(principal)} started this run and does not hold ${right}, which this step needs: give the right, or have somebody who holds it rerun from this step`
       throw new Fault('PERM_DENIED', { required: right, roles: principal.roles }, { message })
     }
     return (await prepareVerb(core, tx, principal, job, verb, givenIn(job), { options, step })).prepared

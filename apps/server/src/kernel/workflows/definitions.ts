@@ -3,7 +3,7 @@ import type { Workflow as ShownWorkflow } from '@wheelhouse/contract/jobs/workfl
 import { ids, type Instant, iso } from '../clock/index.ts'
 import { at, jsonb, sql, type Tx } from '../db/index.ts'
 import { publish } from '../events/index.ts'
-import { actorOf, type Principal } from '../identity/index.ts'
+import { actorOf, calledName, type Principal } from '../identity/index.ts'
 import { microseconds } from '../jobs/index.ts'
 import { contentHash } from '../policy/index.ts'
 import { compiledOr } from '../schemas/index.ts'
@@ -143,7 +143,7 @@ export async function saveWorkflow(
   const id = typeof given['id'] === 'string' && given['id'] !== '' ? given['id'] : ids.next()
   await tx.run(sql`select pg_advisory_xact_lock(hashtextextended(${`workflow ${tx.tenantId} ${id}`}, 0))`)
   const before = await findWorkflow(tx, id)
-  const definition = merged(id, given, before?.definition, principal.name === '' ? principal.subject : principal.name)
+  const definition = merged(id, given, before?.definition, calledName(principal))
   const { problems, plan } = checkWorkflow(definition)
   if (!plan) throw invalid(problems)
   const digest = contentHash(definition)

@@ -1,4 +1,4 @@
-import { can, type Identity, type Principal } from '../identity/index.ts'
+import { calledName, can, type Identity, type Principal } from '../identity/index.ts'
 
 /** Why a step may not act, in words that say what to do about it. */
 export interface Refusal {
@@ -18,7 +18,7 @@ export interface Starter {
  */
 export async function starterToday(identity: Pick<Identity, 'today'>, stored: Principal): Promise<Starter> {
   const { principal, frozen } = await identity.today(stored)
-  const name = principal.name === '' ? principal.subject : principal.name
+  const name = calledName(principal)
   if (!can(principal, 'workflow:execute')) {
     const message = `${name} started this run and may no longer run workflows (workflow:execute): give the right back, or have somebody who holds it rerun from this step`
     return { principal, refusal: { code: 'PERM_DENIED', message } }

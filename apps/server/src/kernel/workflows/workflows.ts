@@ -2,7 +2,7 @@ import { Fault } from '@wheelhouse/contract'
 import type { Approval } from '../approvals/index.ts'
 import { ids, pause } from '../clock/index.ts'
 import { at, sql, type Tx } from '../db/index.ts'
-import type { Principal } from '../identity/index.ts'
+import { calledName, type Principal } from '../identity/index.ts'
 import { microseconds } from '../jobs/index.ts'
 import { contentHash } from '../policy/index.ts'
 import type { Schedule } from '../schedule/index.ts'
@@ -159,7 +159,7 @@ export async function openWorkflows(parts: WorkflowsParts): Promise<Workflows> {
       output: null,
       error: null,
       principal,
-      triggeredBy: principal.name === '' ? principal.subject : principal.name,
+      triggeredBy: calledName(principal),
       idempotencyKey: null,
       rerunOf: null,
       rerunStep: null,
